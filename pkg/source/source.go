@@ -1,0 +1,76 @@
+// Package source decides what is read of a cluster, and in which order, and makes a snapshot of it.
+//
+// The plan is the same whether a Backend is a live API server or files on disk, so the same objects
+// give the same snapshot. The plan: a census of all pods from one cheap list without objects; the full
+// objects of candidates only (pending pods, the pods of nodes on which something looks stuck, and
+// terminal pods that are being deleted); then what those refer to. A read that fails becomes a gap.
+//
+// It never writes, and never decides what is stuck: that is package stuck, on full objects.
+package source
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
+)
+
+// Query says what the snapshot is for.
+type Query struct {
+	// Namespace limits which pods are looked for; empty means all namespaces. The nodes they are on are
+	// read across namespaces where that is allowed, because "one pod or the node" cannot be told otherwise.
+	Namespace string
+	// Names limits the pods looked for by name (with a Namespace).
+	Names []string
+	// LabelSelector and FieldSelector limit the pods looked for, as kubectl get takes them.
+	LabelSelector string
+	FieldSelector string
+	// Nodes are read in full, with everything about them, even where nothing on them looks stuck.
+	Nodes []string
+	// Needs are the kinds that the causes in use look at. Others are not read, beyond the trunk's own
+	// (pods, nodes, node leases, ReplicaSets for owners, volumes for what pods share).
+	Needs []snapshot.Kind
+	// Concurrency bounds the requests under way at once; 0 means a sensible default.
+	Concurrency int
+	// Progress, where set, is told in a few words what is being read.
+	Progress func(string)
+}
+
+// ListRequest asks a Backend for the objects of one kind.
+type ListRequest struct {
+	Kind          snapshot.Kind
+	Namespace     string // "" = all
+	LabelSelector string
+	FieldSelector string
+	// MetadataOnly asks for metadata alone. Objects come as *metav1.PartialObjectMetadata then.
+	MetadataOnly bool
+	// Limit ends the list after about so many objects; 0 means no limit. A list that was cut returns ErrTruncated
+	// after the last object.
+	Limit int
+}
+
+// Row is one pod of the census. A live server's rows carry no namespace when all are counted.
+type Row struct {
+	Name       string
+	Status     string // the STATUS word
+	Ready      int
+	Containers int
+	Node       string // "" where it has none
+}
+
+// Backend is where objects come from. Errors are those of k8s.io/apimachinery/pkg/api/errors where the
+// server said them (NotFound, Forbidden, …). It is safe for concurrent use.
+type Backend interface {
+	// Open makes contact and tells where the data is from and what time it is there.
+	Open(ctx context.Context) (snapshot.Origin, time.Time, error)
+	// Census calls row for each pod of the namespace ("" = all) that the selectors match. The row is only valid
+	// during the call.
+	Census(ctx context.Context, namespace, labelSelector, fieldSelector string, row func(*Row)) error
+	// List calls each for every object, as it arrives. each may keep the object.
+	List(ctx context.Context, r ListRequest, each func(runtime.Object)) error
+	// Get returns one object; an error for which apierrors.IsNotFound holds where it does not exist.
+	// Metadata-only kinds come as *metav1.PartialObjectMetadata.
+	Get(ctx context.Context, k snapshot.Kind, namespace, name string) (runtime.Object, error)
+}
