@@ -5,6 +5,7 @@ import (
 	"sort"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -19,6 +20,8 @@ type data struct {
 	origin   Origin
 	census   Census
 	objects  map[Kind]map[key]runtime.Object
+	ordered  map[Kind][]runtime.Object
+	renewed  time.Time // when the freshest node lease was renewed
 	events   []EventRecord
 	byObject map[key][]int // events by regarded namespace/name
 	byNode   map[string][]*corev1.Pod
@@ -144,8 +147,18 @@ func (b *Builder) Build(now time.Time) (*Snapshot, error) {
 		k := key{e.Regarding.Namespace, e.Regarding.Name}
 		d.byObject[k] = append(d.byObject[k], i)
 	}
+	d.ordered = map[Kind][]runtime.Object{}
+	for k, objects := range d.objects {
+		d.ordered[k] = sorted(objects)
+	}
+	for _, o := range d.ordered[Lease] {
+		l, ok := o.(*coordinationv1.Lease)
+		if ok && l.Namespace == corev1.NamespaceNodeLease && l.Spec.RenewTime != nil && l.Spec.RenewTime.After(d.renewed) {
+			d.renewed = l.Spec.RenewTime.Time
+		}
+	}
 	d.byNode = map[string][]*corev1.Pod{}
-	for _, o := range sorted(d.objects[Pod]) {
+	for _, o := range d.ordered[Pod] {
 		p, ok := o.(*corev1.Pod)
 		if !ok {
 			continue

@@ -8,12 +8,23 @@ type Gap struct {
 	Kind      Kind   `json:"kind"`
 	Namespace string `json:"namespace,omitempty"` // empty: all namespaces, or a cluster-scoped kind
 	Name      string `json:"name,omitempty"`      // set where one object was asked for
-	// Reason is a short word: Forbidden, NotFound (the server does not serve the kind), Timeout,
-	// Unauthorized, Unavailable, Truncated (a limit of ours), NotInDump, Error.
+	// Reason is a short word: one of the Reason constants.
 	Reason string `json:"reason"`
 	// Detail is the error as it was given, or what was left out and why.
 	Detail string `json:"detail"`
 }
+
+// The words of Gap.Reason.
+const (
+	ReasonForbidden    = "Forbidden"    // the user may not read it
+	ReasonUnauthorized = "Unauthorized" // the server does not know the user (any more)
+	ReasonNotFound     = "NotFound"     // the server does not serve the kind
+	ReasonTimeout      = "Timeout"      // no answer in time
+	ReasonUnavailable  = "Unavailable"  // the server is overloaded or cannot be reached
+	ReasonTruncated    = "Truncated"    // a limit of ours: what was read is a part, and is as good as any part
+	ReasonNotInDump    = "NotInDump"    // a dump that holds nothing of the kind
+	ReasonError        = "Error"        // anything else
+)
 
 func (g Gap) Error() string {
 	what := string(g.Kind)

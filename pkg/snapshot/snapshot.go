@@ -93,7 +93,7 @@ func (s *Snapshot) Has(k Kind, namespace, name string) Presence {
 
 // Objects lists every object of the kind that was read, by namespace and name. Events are not objects
 // here: see Events.
-func (s *Snapshot) Objects(k Kind) []runtime.Object { s.read(k); return sorted(s.d.objects[k]) }
+func (s *Snapshot) Objects(k Kind) []runtime.Object { s.read(k); return s.d.ordered[k] }
 
 // Complete tells whether every object of the kind in the namespace was read ("" = all namespaces).
 func (s *Snapshot) Complete(k Kind, namespace string) bool {
@@ -125,6 +125,9 @@ func (s *Snapshot) Node(name string) *corev1.Node { return get[*corev1.Node](s, 
 func (s *Snapshot) NodeLease(node string) *coordinationv1.Lease {
 	return s.Lease(corev1.NamespaceNodeLease, node)
 }
+
+// FreshestNodeLease is when the node lease that was renewed last was; zero where no node lease was read.
+func (s *Snapshot) FreshestNodeLease() time.Time { s.read(Lease); return s.d.renewed }
 
 // Lease returns one lease; nil where it was not read.
 func (s *Snapshot) Lease(namespace, name string) *coordinationv1.Lease {
@@ -297,7 +300,7 @@ func get[T runtime.Object](s *Snapshot, k Kind, namespace, name string) T {
 func list[T runtime.Object](s *Snapshot, k Kind) []T {
 	s.read(k)
 	var out []T
-	for _, o := range sorted(s.d.objects[k]) {
+	for _, o := range s.d.ordered[k] {
 		if t, ok := o.(T); ok {
 			out = append(out, t)
 		}

@@ -1,0 +1,401 @@
+package scope
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
+)
+
+// Numbers of this tool's own.
+const (
+	// stormShare is the share of unhealthy nodes above which the nodes are not to blame one by one. It is the share at
+	// which the node controller stops evicting too (kube-controller-manager --unhealthy-zone-threshold, 0.55).
+	stormShare = 0.55
+	stormNodes = 3 // fewer nodes than this are no storm
+)
+
+// Decide groups the stuck pods by node and judges each group. explained are the pods for which a cause has
+// spoken already: one that is certain, and not about the node, takes its pod out of the evidence against the node.
+func Decide(s *snapshot.Snapshot, found stuck.Result, explained map[snapshot.Ref]Explanation) Result {
+	r := Result{Pods: map[snapshot.Ref]Verdict{}}
+	byNode := map[string][]stuck.Pod{}
+	for _, p := range found.Stuck {
+		byNode[p.Node] = append(byNode[p.Node], p)
+	}
+	r.Shared = findShared(s, found.Stuck, explained)
+	r.Nodes, r.Unhealthy = health(s)
+	storm := r.Nodes >= stormNodes && float64(r.Unhealthy) >= stormShare*float64(r.Nodes)
+	via := map[snapshot.Ref]*Shared{}
+	for i := len(r.Shared) - 1; i >= 0; i-- { // the best comes first, and so is written last
+		for _, p := range r.Shared[i].Pods {
+			via[p] = &r.Shared[i]
+		}
+	}
+	for node, pods := range byNode {
+		j := judge{s: s, node: node, pods: pods, explained: explained, via: via, storm: storm, nodes: r.Nodes, unhealthy: r.Unhealthy}
+		g := j.group(r.Pods)
+		r.Groups = append(r.Groups, g)
+	}
+	sort.Slice(r.Groups, func(i, j int) bool { return worse(r.Groups[i], r.Groups[j]) })
+	return r
+}
+
+// worse orders groups: what spans most comes first, then what holds most pods.
+func worse(a, b Group) bool {
+	order := map[Reach]int{ReachCluster: 0, ReachNode: 1, ReachShared: 2, ReachUndecided: 3, ReachPod: 4}
+	switch {
+	case order[a.Reach] != order[b.Reach]:
+		return order[a.Reach] < order[b.Reach]
+	case len(a.Stuck) != len(b.Stuck):
+		return len(a.Stuck) > len(b.Stuck)
+	default:
+		return a.Node < b.Node
+	}
+}
+
+// health counts the nodes and those of them whose kubelet does not answer: Ready=Unknown or a stale lease. A node that
+// says Ready=False answers, and is no sign of a control plane or network in trouble.
+func health(s *snapshot.Snapshot) (nodes, unhealthy int) {
+	for _, n := range s.Nodes() {
+		nodes++
+		if c := snapshot.NodeCondition(n, corev1.NodeReady); c != nil && c.Status == corev1.ConditionUnknown {
+			unhealthy++
+		}
+	}
+	return nodes, unhealthy
+}
+
+// nodeBound tells whether the pod waits for its node: what it hangs in is the kubelet's, runtime's or kernel's work
+// and not its own content.
+func nodeBound(p stuck.Pod) bool {
+	if p.Node == "" {
+		return false
+	}
+	switch p.State {
+	case stuck.Terminating:
+		return p.Stage == stuck.KillUnconfirmed || p.Stage == stuck.Cleanup
+	case stuck.ContainerCreating, stuck.PodInitializing, stuck.Pending, stuck.NodeLost, stuck.CreateContainerError, stuck.RunContainerError:
+		return true
+	case stuck.Init:
+		return p.Word == "Init:ContainerCreating"
+	default:
+		return false
+	}
+}
+
+type judge struct {
+	s                *snapshot.Snapshot
+	node             string
+	pods             []stuck.Pod
+	explained        map[snapshot.Ref]Explanation
+	via              map[snapshot.Ref]*Shared
+	storm            bool
+	nodes, unhealthy int
+}
+
+// tally is the evidence about one node.
+type tally struct {
+	bound    []stuck.Pod // stuck, waiting for the node, with no reason of their own
+	shared   []stuck.Pod // stuck through something shared
+	own      []stuck.Pod // stuck for a reason of their own
+	owners   map[string]bool
+	starting int
+	ending   int
+	since    time.Time // when the first of bound got stuck
+	ready    int       // pods on the node that became Ready since
+	gone     int       // pods that ended and are gone since, by their events
+	seenAll  bool      // every pod on the node was read
+}
+
+func (j *judge) group(verdicts map[snapshot.Ref]Verdict) Group {
+	census := j.s.Census().Of(j.node)
+	g := Group{Node: j.node, Stuck: j.pods, Total: max(census.Pods, len(j.pods)), Healthy: census.Ready}
+	if j.node != "" {
+		g.Facts = Facts(j.s, j.node)
+	}
+	t := j.tally(g.Facts)
+	if j.node == "" {
+		g.Verdict, g.Why = j.unscheduled(t)
+	} else {
+		g.Verdict, g.Why, g.Decide = j.decide(t, g)
+	}
+	for _, p := range t.bound {
+		verdicts[p.Ref] = g.Verdict
+	}
+	if g.Reach != ReachNode && g.Reach != ReachCluster && g.Reach != ReachUndecided {
+		for _, p := range t.bound {
+			verdicts[p.Ref] = Verdict{Reach: ReachPod, Confidence: g.Confidence}
+		}
+	}
+	for _, p := range t.own {
+		verdicts[p.Ref] = ownVerdict(j.explained[p.Ref])
+	}
+	for _, p := range t.shared {
+		v := Verdict{Reach: ReachShared, Confidence: Likely}
+		if sh := j.via[p.Ref]; sh != nil {
+			v.Confidence, v.Via = sh.Confidence, sh.Kind+" "+sh.Name
+			if e, ok := j.explained[p.Ref]; ok && e.Certain && e.Reach == ReachCluster {
+				v.Reach = ReachCluster
+			}
+		}
+		if g.Reach == ReachNode || g.Reach == ReachCluster {
+			v = g.Verdict
+		}
+		verdicts[p.Ref] = v
+	}
+	return g
+}
+
+func ownVerdict(e Explanation) Verdict {
+	v := Verdict{Reach: ReachPod, Confidence: Likely}
+	if e.Certain {
+		v.Confidence = Certain
+	}
+	if e.Reach == ReachCluster {
+		v.Reach = ReachCluster
+	}
+	if !e.Via.IsZero() && e.Via.Kind != snapshot.Pod {
+		v.Via = e.Via.String()
+	}
+	return v
+}
+
+func (j *judge) any(f func(stuck.Pod) bool) bool { return slices.ContainsFunc(j.pods, f) }
+
+func (j *judge) tally(f NodeFacts) tally {
+	t := tally{owners: map[string]bool{}}
+	dead := f.Ready == "Unknown" || f.LeaseStale
+	for _, p := range j.pods {
+		e, known := j.explained[p.Ref]
+		sh := j.via[p.Ref]
+		switch {
+		case sh != nil && sh.Confidence != Possible:
+			t.shared = append(t.shared, p)
+		case known && e.Certain && e.Reach != ReachNode, j.node == "", !nodeBound(p) && (!dead || p.Stage == stuck.FinalizersOnly):
+			t.own = append(t.own, p) // where the kubelet is dead, nothing but a finalizer's owner can move a pod
+		default:
+			t.bound = append(t.bound, p)
+			t.owners[p.OwnerOrSelf().String()] = true
+			if p.State.Starting() {
+				t.starting++
+			} else {
+				t.ending++
+			}
+			if t.since.IsZero() || p.Since.Before(t.since) {
+				t.since = p.Since
+			}
+		}
+	}
+	if j.node == "" || len(t.bound) == 0 {
+		return t
+	}
+	var there []*corev1.Pod
+	there, t.seenAll = j.s.PodsOnNode(j.node)
+	present := map[snapshot.Ref]bool{}
+	for _, p := range there {
+		present[snapshot.Ref{Kind: snapshot.Pod, Namespace: p.Namespace, Name: p.Name}] = true
+		if c := snapshot.PodCondition(p, corev1.PodReady); c != nil && c.Status == corev1.ConditionTrue &&
+			c.LastTransitionTime.After(t.since) && startedSince(p, t.since) {
+			t.ready++
+		}
+	}
+	if t.seenAll {
+		t.gone = j.endedSince(t.since, present)
+	}
+	return t
+}
+
+// startedSince tells whether a container of the pod started after the moment. A pod whose readiness probe merely came
+// back says nothing about the node's power to start containers.
+func startedSince(p *corev1.Pod, when time.Time) bool {
+	for i := range p.Status.ContainerStatuses {
+		if r := p.Status.ContainerStatuses[i].State.Running; r != nil && r.StartedAt.After(when) {
+			return true
+		}
+	}
+	return false
+}
+
+// endedSince counts the pods that this node's kubelet was told to kill after the moment and that are gone.
+func (j *judge) endedSince(when time.Time, present map[snapshot.Ref]bool) int {
+	gone := map[snapshot.Ref]bool{}
+	for _, e := range j.s.AllEvents() {
+		ref := e.Regarding
+		ref.UID = ""
+		if e.Reason == "Killing" && e.Host == j.node && ref.Kind == snapshot.Pod && e.Last.After(when) && !present[ref] {
+			gone[ref] = true
+		}
+	}
+	return len(gone)
+}
+
+// unscheduled judges the pods that have no node.
+func (j *judge) unscheduled(t tally) (Verdict, []string) {
+	owners := map[string]bool{}
+	for _, p := range j.pods {
+		owners[p.OwnerOrSelf().String()] = true
+	}
+	why := []string{fmt.Sprintf("%s of %s have no node", count(len(j.pods), "pod"), count(len(owners), "workload"))}
+	cluster := 0
+	for _, p := range j.pods {
+		if e := j.explained[p.Ref]; e.Certain && e.Reach == ReachCluster {
+			cluster++
+		}
+	}
+	switch {
+	case cluster > 0 && 2*cluster >= len(j.pods):
+		return Verdict{Reach: ReachCluster, Confidence: Certain}, append(why, fmt.Sprintf("%d of them wait for the control plane", cluster))
+	case len(t.shared) > 0 && len(t.own) == 0:
+		return Verdict{Reach: ReachShared, Confidence: j.via[t.shared[0].Ref].Confidence, Via: j.via[t.shared[0].Ref].Name}, append(why, j.via[t.shared[0].Ref].Why)
+	default:
+		return Verdict{Reach: ReachPod, Confidence: Likely}, append(why, "each waits for something of its own")
+	}
+}
+
+func (j *judge) decide(t tally, g Group) (v Verdict, why []string, settle string) {
+	f := g.Facts
+	head := fmt.Sprintf("%d of %d pods on it are stuck, of %s", len(j.pods), g.Total, count(len(ownersOf(j.pods)), "workload"))
+	if both(t) {
+		head += fmt.Sprintf(": %d starting, %d ending", t.starting, t.ending)
+	}
+	why = append(why, head)
+	state := "the node: " + f.String()
+	switch {
+	case j.storm && f.Ready == "Unknown":
+		return Verdict{Reach: ReachCluster, Confidence: Likely}, append(why, state,
+			fmt.Sprintf("%d of %d nodes do not answer at once: the control plane or the network between is to be suspected before the nodes", j.unhealthy, j.nodes)), ""
+	case f.Exists == snapshot.Absent && j.any(func(p stuck.Pod) bool { return p.Stage != stuck.FinalizersOnly }):
+		return Verdict{Reach: ReachNode, Confidence: Certain}, append(why, state), ""
+	case len(t.bound) == 0 && len(t.shared) == 0:
+		return j.ownOnly(t), append(why, j.ownReasons(t)...), ""
+	case f.Ready == "Unknown" || f.LeaseStale:
+		c := Certain
+		if f.Ready != "Unknown" {
+			c = Likely // the lease alone
+		}
+		return Verdict{Reach: ReachNode, Confidence: c}, append(why, state+": its kubelet does not answer"), ""
+	case len(t.bound) == 0:
+		sh := j.via[t.shared[0].Ref]
+		why = append(why, sh.Why, state)
+		if len(t.own) > 0 {
+			why = append(why, j.ownReasons(t)...)
+		}
+		return Verdict{Reach: ReachShared, Confidence: sh.Confidence, Via: sh.Kind + " " + sh.Name}, why, ""
+	case f.Ready == "False":
+		return Verdict{Reach: ReachNode, Confidence: Likely}, append(why, fmt.Sprintf("%s: %s %s", state, f.ReadyReason, f.ReadyMessage)), ""
+	}
+	return j.byNumbers(t, why, state)
+}
+
+// byNumbers judges a node that looks well by what hangs on it and what does not.
+func (j *judge) byNumbers(t tally, why []string, state string) (Verdict, []string, string) {
+	moved := fmt.Sprintf("none became Ready or went away since %s", Ago(j.s.Now().Sub(t.since)))
+	if t.ready+t.gone > 0 {
+		moved = fmt.Sprintf("%d became Ready and %d went away there since %s", t.ready, t.gone, Ago(j.s.Now().Sub(t.since)))
+	}
+	if !t.seenAll {
+		moved += " (among the pods that could be read)"
+	}
+	owners := len(t.owners)
+	if len(t.bound) < len(j.pods) {
+		why = append(why, fmt.Sprintf("%s of %s wait for the node itself", count(len(t.bound), "pod"), count(owners, "workload")))
+	}
+	why = append(why, moved, state)
+	nodeSaid := j.nodeSaid(t)
+	if nodeSaid > 0 {
+		why = append(why, fmt.Sprintf("the messages about %d of them are about the node's own runtime, kernel or network", nodeSaid))
+	}
+	why = append(why, j.ownReasons(t)...)
+	movedOn := t.ready+t.gone > 0
+	switch {
+	case owners >= 2 && !movedOn && (both(t) || owners >= 3):
+		c := Likely
+		if both(t) && owners >= 3 && t.seenAll {
+			c = Certain
+		}
+		return Verdict{Reach: ReachNode, Confidence: c}, why, ""
+	case owners >= 2 && !movedOn, owners >= 3 && len(t.bound) > t.ready+t.gone:
+		return Verdict{Reach: ReachNode, Confidence: Likely}, why, ""
+	case owners >= 2 && nodeSaid >= 2:
+		return Verdict{Reach: ReachNode, Confidence: Likely}, why, ""
+	case owners >= 2:
+		return Verdict{Reach: ReachUndecided, Confidence: Possible}, why,
+			fmt.Sprintf("the node still starts or ends pods, yet %d workloads hang there: see explain for each pod, and whether what they have in common (volume, image, size) is missing from the pods that moved", owners)
+	case movedOn:
+		return Verdict{Reach: ReachPod, Confidence: Likely}, why, ""
+	default:
+		return Verdict{Reach: ReachUndecided, Confidence: Possible}, why,
+			fmt.Sprintf("one workload alone does not convict a node: start a small pod there (kubectl run probe --image=… --overrides='{\"spec\":{\"nodeName\":%q}}'), wait until it runs, delete it; if it hangs too, it is the node", j.node)
+	}
+}
+
+// nodeSaid counts the bound pods for which a cause named the node, surely or not.
+func (j *judge) nodeSaid(t tally) int {
+	n := 0
+	for _, p := range t.bound {
+		if e, ok := j.explained[p.Ref]; ok && e.Reach == ReachNode {
+			n++
+		}
+	}
+	return n
+}
+
+func both(t tally) bool { return t.starting > 0 && t.ending > 0 }
+
+// ownOnly judges a group in which no pod waits for the node.
+func (j *judge) ownOnly(t tally) Verdict {
+	v := Verdict{Reach: ReachPod, Confidence: Certain}
+	cluster := 0
+	for _, p := range t.own {
+		e := j.explained[p.Ref]
+		if !e.Certain {
+			v.Confidence = Likely
+		}
+		if e.Reach == ReachCluster {
+			cluster++
+		}
+	}
+	if cluster == len(t.own) && cluster > 0 {
+		v.Reach = ReachCluster
+	}
+	return v
+}
+
+// ownReasons says how many pods hang for a reason that is not the node's.
+func (j *judge) ownReasons(t tally) []string {
+	byReason := map[string]int{}
+	for _, p := range t.own {
+		byReason[ownReason(p)]++
+	}
+	var out []string
+	for reason, n := range byReason {
+		out = append(out, fmt.Sprintf("%s %s", count(n, "pod"), reason))
+	}
+	sort.Strings(out)
+	return out
+}
+
+func ownReason(p stuck.Pod) string {
+	switch {
+	case p.Stage == stuck.FinalizersOnly:
+		return "held by finalizers only, with which the node has nothing to do"
+	case p.Stage == stuck.NodeGone:
+		return "bound to a node that does not exist"
+	default:
+		return fmt.Sprintf("in %s for a reason of its own", p.Word)
+	}
+}
+
+func ownersOf(pods []stuck.Pod) map[string]bool {
+	out := map[string]bool{}
+	for _, p := range pods {
+		out[p.OwnerOrSelf().String()] = true
+	}
+	return out
+}
