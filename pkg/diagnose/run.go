@@ -232,7 +232,8 @@ func (e *engine) wide(c Cause, r scope.Result, nodes []string) {
 		e.guard(c, "the cluster", func() {
 			for _, f := range c.Cluster(e.s, r) {
 				if f.Subject.IsZero() || len(f.Explains) == 0 {
-					panic("a finding about the cluster names no subject, or explains no pod")
+					e.skips = append(e.skips, Skip{Code: c.Code, Slug: c.Slug, Reason: "a finding about the cluster names no subject, or explains no pod (a fault of this tool)"})
+					continue
 				}
 				e.add(c, f, stuck.Pod{Ref: f.Explains[0], Node: nodeOf(r, f.Explains[0])})
 			}

@@ -329,10 +329,23 @@ func (j *judge) byNumbers(t tally, why []string, state string) (Verdict, []strin
 			fmt.Sprintf("the node still starts or ends pods, yet %d workloads hang there: see explain for each pod, and whether what they have in common (volume, image, size) is missing from the pods that moved", owners)
 	case movedOn:
 		return Verdict{Reach: ReachPod, Confidence: Likely}, why, ""
+	case j.elsewhere(t) != "":
+		return Verdict{Reach: ReachPod, Confidence: Likely}, append(why, j.elsewhere(t)), ""
 	default:
 		return Verdict{Reach: ReachUndecided, Confidence: Possible}, why,
 			fmt.Sprintf("one workload alone does not convict a node: start a small pod there (kubectl run probe --image=… --overrides='{\"spec\":{\"nodeName\":%q}}'), wait until it runs, delete it; if it hangs too, it is the node", j.node)
 	}
+}
+
+// elsewhere says that the one workload that hangs here hangs on other nodes too, and nothing else does; empty where that is
+// not so. It is the workload then, and not each of its nodes.
+func (j *judge) elsewhere(t tally) string {
+	for _, p := range t.bound {
+		if sh := j.via[p.Ref]; sh == nil || sh.Kind != traitWorkload || len(sh.Nodes) < 2 {
+			return ""
+		}
+	}
+	return j.via[t.bound[0].Ref].Why
 }
 
 // nodeSaid counts the bound pods for which a cause named the node, surely or not.
