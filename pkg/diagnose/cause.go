@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"slices"
 	"time"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
@@ -62,9 +63,10 @@ type Cause struct {
 	// Reach is what this cause spans by its nature. A pod that a cause of reach pod or shared explains for certain is
 	// no evidence against its node.
 	Reach scope.Reach
-	// Needs are the kinds that the cause looks at beyond the pod it is asked about. A test compares them with what
-	// it really reads.
-	Needs []snapshot.Kind
+	// Needs are the kinds without which the cause cannot speak, beyond the pod it is asked about: where nothing of one
+	// could be read, it is skipped. Optional are those that it looks at too, and does without. A test compares both with
+	// what it really reads.
+	Needs, Optional []snapshot.Kind
 
 	// Signature recognises the cause by what the cluster says in so many words. Most causes need nothing else.
 	Signature *Signature
@@ -73,12 +75,16 @@ type Cause struct {
 	// Node decides for a group of stuck pods on one node. It is also asked about nodes that are looked at by name
 	// and have no stuck pods.
 	Node func(*snapshot.Snapshot, scope.Group) (Finding, bool)
-	// Cluster decides once, for everything that is stuck.
+	// Cluster decides once, for everything that is stuck. It is asked before the last word on the nodes is spoken: what it
+	// explains for certain is no evidence against them.
 	Cluster func(*snapshot.Snapshot, scope.Result) []Finding
 
 	// Log are substrings by which a node's log lines betray the cause.
 	Log []string
 }
+
+// Reads lists the kinds that the cause looks at.
+func (c Cause) Reads() []snapshot.Kind { return slices.Concat(c.Needs, c.Optional) }
 
 // Evidence is one fact that a finding rests on: where it stands and what it says.
 type Evidence struct {

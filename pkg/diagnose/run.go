@@ -69,8 +69,8 @@ func (d *Diagnosis) OfNode(node string) []Finding {
 	return out
 }
 
-// Run applies the causes. What single pods say comes first, because a pod with a reason of its own is no evidence
-// against its node; then the nodes are judged; then causes speak about nodes and about the cluster.
+// Run applies the causes. What single pods and the cluster say comes first, because a pod with a reason of its own is no
+// evidence against its node; then the nodes are judged; then causes speak about nodes, knowing the verdict.
 // nodes are looked at even where nothing on them is stuck.
 func Run(s *snapshot.Snapshot, found stuck.Result, causes []Cause, nodes ...string) Diagnosis {
 	e := engine{s: s}
@@ -89,7 +89,12 @@ func Run(s *snapshot.Snapshot, found stuck.Result, causes []Cause, nodes ...stri
 	}
 	d := Diagnosis{Scope: scope.Decide(s, found, e.explained())}
 	for _, c := range usable {
-		e.wide(c, d.Scope, nodes)
+		e.cluster(c, d.Scope)
+	}
+	// A pod that something of the cluster holds back, a webhook for one, is no evidence against its node either.
+	d.Scope = scope.Decide(s, found, e.explained())
+	for _, c := range usable {
+		e.nodes(c, d.Scope, nodes)
 	}
 	d.Findings = e.settle()
 	d.Skips = e.skips
@@ -193,52 +198,58 @@ func (e *engine) explained() map[snapshot.Ref]scope.Explanation {
 		for _, r := range f.Explains {
 			if f.Rank() > best[r].Rank() {
 				best[r] = f.Confidence
-				out[r] = scope.Explanation{Reach: f.Reach, Via: f.Subject, Certain: f.Confidence == Certain}
+				out[r] = scope.Explanation{Reach: f.Reach, Via: f.Subject, Certain: f.Confidence == Certain, Likely: f.Rank() >= Likely.Rank()}
 			}
 		}
 	}
 	return out
 }
 
-// wide asks a cause about nodes and about the cluster.
-func (e *engine) wide(c Cause, r scope.Result, nodes []string) {
-	if c.Node != nil {
-		groups := slices.Clone(r.Groups)
-		for _, n := range nodes {
-			if !slices.ContainsFunc(groups, func(g scope.Group) bool { return g.Node == n }) {
-				groups = append(groups, scope.Group{Node: n, Facts: scope.Facts(e.s, n)})
-			}
-		}
-		for _, g := range groups {
-			if g.Node == "" {
-				continue
-			}
-			e.guard(c, "node "+g.Node, func() {
-				f, ok := c.Node(e.s, g)
-				if !ok {
-					return
-				}
-				if f.Subject.IsZero() {
-					f.Subject = snapshot.Ref{Kind: snapshot.Node, Name: g.Node}
-				}
-				if len(f.Explains) == 0 {
-					f.Explains = onNode(r, g)
-				}
-				e.add(c, f, first(g))
-			})
+// nodes asks a cause about each node with stuck pods, and about those that were named.
+func (e *engine) nodes(c Cause, r scope.Result, named []string) {
+	if c.Node == nil {
+		return
+	}
+	groups := slices.Clone(r.Groups)
+	for _, n := range named {
+		if !slices.ContainsFunc(groups, func(g scope.Group) bool { return g.Node == n }) {
+			groups = append(groups, scope.Group{Node: n, Facts: scope.Facts(e.s, n)})
 		}
 	}
-	if c.Cluster != nil {
-		e.guard(c, "the cluster", func() {
-			for _, f := range c.Cluster(e.s, r) {
-				if f.Subject.IsZero() || len(f.Explains) == 0 {
-					e.skips = append(e.skips, Skip{Code: c.Code, Slug: c.Slug, Reason: "a finding about the cluster names no subject, or explains no pod (a fault of this tool)"})
-					continue
-				}
-				e.add(c, f, stuck.Pod{Ref: f.Explains[0], Node: nodeOf(r, f.Explains[0])})
+	for _, g := range groups {
+		if g.Node == "" {
+			continue
+		}
+		e.guard(c, "node "+g.Node, func() {
+			f, ok := c.Node(e.s, g)
+			if !ok {
+				return
 			}
+			if f.Subject.IsZero() {
+				f.Subject = snapshot.Ref{Kind: snapshot.Node, Name: g.Node}
+			}
+			if len(f.Explains) == 0 {
+				f.Explains = onNode(r, g)
+			}
+			e.add(c, f, first(g))
 		})
 	}
+}
+
+// cluster asks a cause about everything that is stuck.
+func (e *engine) cluster(c Cause, r scope.Result) {
+	if c.Cluster == nil {
+		return
+	}
+	e.guard(c, "the cluster", func() {
+		for _, f := range c.Cluster(e.s, r) {
+			if f.Subject.IsZero() || len(f.Explains) == 0 {
+				e.skips = append(e.skips, Skip{Code: c.Code, Slug: c.Slug, Reason: "a finding about the cluster names no subject, or explains no pod (a fault of this tool)"})
+				continue
+			}
+			e.add(c, f, stuck.Pod{Ref: f.Explains[0], Node: nodeOf(r, f.Explains[0])})
+		}
+	})
 }
 
 // onNode lists the group's pods that wait for the node.

@@ -170,14 +170,14 @@ func (j *judge) any(f func(stuck.Pod) bool) bool { return slices.ContainsFunc(j.
 
 func (j *judge) tally(f NodeFacts) tally {
 	t := tally{owners: map[string]bool{}}
-	dead := f.Ready == "Unknown" || f.LeaseStale
+	dead := f.silent()
 	for _, p := range j.pods {
 		e, known := j.explained[p.Ref]
 		sh := j.via[p.Ref]
 		switch {
 		case sh != nil && sh.Confidence != Possible:
 			t.shared = append(t.shared, p)
-		case known && e.Certain && e.Reach != ReachNode, j.node == "", !nodeBound(p) && (!dead || p.Stage == stuck.FinalizersOnly):
+		case known && e.speaksFor(), j.node == "", !nodeBound(p) && (!dead || p.Stage == stuck.FinalizersOnly):
 			t.own = append(t.own, p) // where the kubelet is dead, nothing but a finalizer's owner can move a pod
 		default:
 			t.bound = append(t.bound, p)
@@ -274,12 +274,14 @@ func (j *judge) decide(t tally, g Group) (v Verdict, why []string, settle string
 		return Verdict{Reach: ReachNode, Confidence: Certain}, append(why, state), ""
 	case len(t.bound) == 0 && len(t.shared) == 0:
 		return j.ownOnly(t), append(why, j.ownReasons(t)...), ""
-	case f.Ready == "Unknown" || f.LeaseStale:
+	case f.silent():
 		c := Certain
 		if f.Ready != "Unknown" {
 			c = Likely // the lease alone
 		}
 		return Verdict{Reach: ReachNode, Confidence: c}, append(why, state+": its kubelet does not answer"), ""
+	case f.Ready == "Unknown":
+		return Verdict{Reach: ReachNode, Confidence: Likely}, append(why, state+": its kubelet renews its lease and yet does not report, or it has only just come back"), ""
 	case len(t.bound) == 0:
 		sh := j.via[t.shared[0].Ref]
 		why = append(why, sh.Why, state)
@@ -288,7 +290,11 @@ func (j *judge) decide(t tally, g Group) (v Verdict, why []string, settle string
 		}
 		return Verdict{Reach: ReachShared, Confidence: sh.Confidence, Via: sh.Kind + " " + sh.Name}, why, ""
 	case f.Ready == "False":
-		return Verdict{Reach: ReachNode, Confidence: Likely}, append(why, fmt.Sprintf("%s: %s %s", state, f.ReadyReason, f.ReadyMessage)), ""
+		c := Likely
+		if len(t.owners) >= 2 && t.ready+t.gone == 0 {
+			c = Certain
+		}
+		return Verdict{Reach: ReachNode, Confidence: c}, append(why, fmt.Sprintf("%s: %s %s", state, f.ReadyReason, f.ReadyMessage)), ""
 	}
 	return j.byNumbers(t, why, state)
 }
@@ -348,11 +354,11 @@ func (j *judge) elsewhere(t tally) string {
 	return j.via[t.bound[0].Ref].Why
 }
 
-// nodeSaid counts the bound pods for which a cause named the node, surely or not.
+// nodeSaid counts the bound pods for which a cause named the node, with more than a guess.
 func (j *judge) nodeSaid(t tally) int {
 	n := 0
 	for _, p := range t.bound {
-		if e, ok := j.explained[p.Ref]; ok && e.Reach == ReachNode {
+		if e, ok := j.explained[p.Ref]; ok && e.Reach == ReachNode && e.Likely {
 			n++
 		}
 	}

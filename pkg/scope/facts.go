@@ -15,7 +15,7 @@ const defaultLeaseDuration = 40 * time.Second
 
 // Facts gathers what the API knows of a node.
 func Facts(s *snapshot.Snapshot, node string) NodeFacts {
-	f := NodeFacts{Exists: s.Has(snapshot.Node, "", node), LeaseAge: -1}
+	f := NodeFacts{Exists: s.Has(snapshot.Node, "", node), LeaseAge: -1, NoLease: s.Has(snapshot.Lease, corev1.NamespaceNodeLease, node) == snapshot.Absent}
 	n := s.Node(node)
 	if n != nil {
 		if c := snapshot.NodeCondition(n, corev1.NodeReady); c != nil {
@@ -51,6 +51,9 @@ func Facts(s *snapshot.Snapshot, node string) NodeFacts {
 // String is the state of the node in words.
 func (f NodeFacts) String() string {
 	lease := "lease not read"
+	if f.NoLease {
+		lease = "it has no lease"
+	}
 	if f.LeaseAge >= 0 {
 		lease = "lease renewed " + Ago(f.LeaseAge)
 	}

@@ -49,6 +49,7 @@ type NodeFacts struct {
 	ReadySince   time.Time
 	// LeaseAge is how long ago its kubelet renewed its lease; negative where the lease was not read.
 	LeaseAge   time.Duration
+	NoLease    bool // it was looked for, and there is none
 	LeaseStale bool // older than its own duration, while others are fresh or the node is not Ready
 	Cordoned   bool
 	Taints     []string // key=value:Effect
@@ -62,6 +63,12 @@ type NodeFacts struct {
 // Broken tells whether the API itself shows the node to be in trouble.
 func (f NodeFacts) Broken() bool {
 	return f.Exists == snapshot.Absent || f.Ready == "False" || f.Ready == "Unknown" || f.LeaseStale
+}
+
+// silent tells whether nothing is heard of the node's kubelet: the node controller gave up on it and its lease is not fresh, or its lease is
+// stale, which shows earlier.
+func (f NodeFacts) silent() bool {
+	return f.LeaseStale || f.Ready == "Unknown" && f.LeaseAge < 0
 }
 
 // Shared is something that stuck pods have in common.
@@ -87,4 +94,14 @@ type Explanation struct {
 	// Via is the broken thing: two pods explained by the same one share it.
 	Via     snapshot.Ref
 	Certain bool
+	Likely  bool // or surer
+}
+
+// speaksFor tells whether the explanation takes its pod out of the evidence against the node: it is certain and not about the node, or it
+// is likely and names something else that is broken, a volume or a webhook for instance.
+func (e Explanation) speaksFor() bool {
+	if e.Reach == ReachNode {
+		return false
+	}
+	return e.Certain || e.Likely && !e.Via.IsZero() && e.Via.Kind != snapshot.Pod && e.Via.Kind != snapshot.Node
 }

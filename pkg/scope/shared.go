@@ -147,20 +147,21 @@ type candidate struct {
 	since   time.Time
 	healthy int
 	wide    bool // a cause said that it spans more than a workload
+	unsure  bool // a cause that named it was not certain
 	started int  // pods with the trait that became Ready after the first of these got stuck
 }
 
 // findShared looks for traits that explain stuck pods of several nodes better than those nodes do.
 func findShared(s *snapshot.Snapshot, pods []stuck.Pod, explained map[snapshot.Ref]Explanation) []Shared {
 	byTrait := map[trait]*candidate{}
-	gather := func(t trait, p stuck.Pod, wide bool) {
+	gather := func(t trait, p stuck.Pod, wide, unsure bool) {
 		c := byTrait[t]
 		if c == nil {
 			c = &candidate{trait: t, nodes: map[string]bool{}, owners: map[string]bool{}, since: p.Since}
 			byTrait[t] = c
 		}
 		c.pods = append(c.pods, p)
-		c.wide = c.wide || wide
+		c.wide, c.unsure = c.wide || wide, c.unsure || unsure
 		c.owners[p.OwnerOrSelf().String()] = true
 		if p.Node != "" {
 			c.nodes[p.Node] = true
@@ -170,14 +171,14 @@ func findShared(s *snapshot.Snapshot, pods []stuck.Pod, explained map[snapshot.R
 		}
 	}
 	for _, p := range pods {
-		if e, ok := explained[p.Ref]; ok && e.Certain {
+		if e, ok := explained[p.Ref]; ok && e.speaksFor() {
 			if !e.Via.IsZero() && e.Via.Kind != snapshot.Pod && e.Via.Kind != snapshot.Node {
-				gather(trait{string(e.Via.Kind), strings.TrimPrefix(e.Via.Namespace+"/"+e.Via.Name, "/")}, p, e.Reach == ReachShared || e.Reach == ReachCluster)
+				gather(trait{string(e.Via.Kind), strings.TrimPrefix(e.Via.Namespace+"/"+e.Via.Name, "/")}, p, e.Reach == ReachShared || e.Reach == ReachCluster, !e.Certain)
 			}
 			continue // it has its reason, and speaks for no other
 		}
 		for _, t := range dedupe(traits(s, p)) {
-			gather(t, p, false)
+			gather(t, p, false, false)
 		}
 	}
 	stuckPods := map[snapshot.Ref]bool{}
@@ -264,6 +265,8 @@ func (c *candidate) judge(s *snapshot.Snapshot, all []stuck.Pod) (Shared, bool) 
 		}
 	}
 	switch {
+	case named && c.unsure:
+		sh.Confidence = Likely
 	case named:
 		sh.Confidence = Certain
 	case c.kind == traitWorkload:
