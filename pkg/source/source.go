@@ -12,6 +12,7 @@ import (
 	"context"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
@@ -73,4 +74,14 @@ type Backend interface {
 	// Get returns one object; an error for which apierrors.IsNotFound holds where it does not exist.
 	// Metadata-only kinds come as *metav1.PartialObjectMetadata.
 	Get(ctx context.Context, k snapshot.Kind, namespace, name string) (runtime.Object, error)
+}
+
+// RowOf makes the census row of a pod, for a Backend that has full objects; false for anything else.
+func RowOf(o runtime.Object) (Row, bool) {
+	p, ok := o.(*corev1.Pod)
+	if !ok {
+		return Row{}, false
+	}
+	s := snapshot.StatusOf(p)
+	return Row{Name: p.Name, Status: s.Word, Ready: s.Ready, Containers: s.Containers, Node: p.Spec.NodeName}, true
 }
