@@ -1,0 +1,109 @@
+package control
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
+)
+
+// uninitializedTaint keeps pods off a node until the cloud controller manager knows it
+// (k8s.io/cloud-provider/api TaintExternalCloudProvider).
+const uninitializedTaint = "node.cloudprovider.kubernetes.io/uninitialized"
+
+func ccmUninitializedTaint() diagnose.Cause {
+	return diagnose.Cause{
+		Code: "ST513", Slug: "ccm-uninitialized-taint",
+		Doc: diagnose.Doc{
+			Title:   "Nodes wait for the cloud controller manager to initialize them",
+			Symptom: "Pods stay Pending; the scheduler speaks of an untolerated taint, and nodes carry node.cloudprovider.kubernetes.io/uninitialized long after they joined.",
+			Mechanism: "A kubelet with an external cloud provider registers its node with that taint. The cloud controller manager removes it when it found the machine in the cloud's API. " +
+				"If it does not run (often because it is Pending itself), has no credentials, or does not find the machine, the taint stays.",
+			Confirm: []string{
+				"kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints[*].key,PROVIDER:.spec.providerID",
+				"kubectl get pods -A -l 'k8s-app in (cloud-controller-manager,openstack-cloud-controller-manager)'",
+			},
+			Remedies: []diagnose.Remedy{
+				{ID: "heal-ccm", Risk: diagnose.RiskNone, Text: "Bring the cloud controller manager up and read its log: credentials, the node's name in the cloud, its own tolerations. It has to tolerate this taint itself.", Command: "kubectl get pods -o wide -n kube-system"},
+				{ID: "remove-taint", Risk: diagnose.RiskMedium, Text: "If the cluster is meant to run without a cloud controller manager, set the kubelets' cloud provider accordingly and remove the taint. Load balancers, zones and the removal of nodes whose machine is gone do not work then."},
+			},
+			Refs: []string{
+				"https://kubernetes.io/docs/tasks/administer-cluster/running-cloud-controller/",
+				"https://kubernetes.io/docs/reference/labels-annotations-taints/#node-cloudprovider-kubernetes-io-uninitialized",
+			},
+		},
+		Reach: scope.ReachCluster,
+		Needs: []snapshot.Kind{snapshot.Node},
+		Cluster: func(s *snapshot.Snapshot, r scope.Result) []diagnose.Finding {
+			f := diagnose.Finding{
+				Subject:    snapshot.Ref{Kind: snapshot.Lease, Namespace: metav1.NamespaceSystem, Name: "cloud-controller-manager"},
+				Confidence: diagnose.Certain,
+			}
+			nodes, free := 0, 0
+			for _, n := range s.Nodes() {
+				t := uninitialized(n)
+				switch {
+				case t == nil:
+					if !n.Spec.Unschedulable && !keepsOthersOff(n) {
+						free++
+					}
+					continue
+				case s.Now().Sub(n.CreationTimestamp.Time) < settled:
+					continue // it joined a moment ago
+				}
+				nodes++
+				f.Evidence = append(f.Evidence, diagnose.Evidence{Object: "node " + n.Name, Field: "spec.taints", Value: t.ToString()})
+			}
+			if nodes == 0 {
+				return nil
+			}
+			for _, p := range all(r) {
+				if p.State == stuck.Unschedulable && p.Node == "" && !toleratesKey(p.Object, uninitializedTaint) {
+					f.Explains = append(f.Explains, p.Ref)
+				}
+			}
+			if len(f.Explains) == 0 {
+				return nil
+			}
+			if free > 0 {
+				f.Confidence = diagnose.Possible // other nodes turned the pods away for other reasons
+			}
+			f.Message = fmt.Sprintf("%s of %d still carry the taint %s: the cloud controller manager has not initialized them, and %s for room.",
+				count(nodes, "node"), len(s.Nodes()), uninitializedTaint, waitVerb(len(f.Explains)))
+			return []diagnose.Finding{f}
+		},
+	}
+}
+
+func uninitialized(n *corev1.Node) *corev1.Taint {
+	for i := range n.Spec.Taints {
+		if n.Spec.Taints[i].Key == uninitializedTaint {
+			return &n.Spec.Taints[i]
+		}
+	}
+	return nil
+}
+
+// keepsOthersOff tells whether the node carries a taint that keeps ordinary pods away.
+func keepsOthersOff(n *corev1.Node) bool {
+	for _, t := range n.Spec.Taints {
+		if t.Effect == corev1.TaintEffectNoSchedule || t.Effect == corev1.TaintEffectNoExecute {
+			return true
+		}
+	}
+	return false
+}
+
+func toleratesKey(p *corev1.Pod, key string) bool {
+	for _, t := range p.Spec.Tolerations {
+		if t.Key == key || t.Key == "" && t.Operator == corev1.TolerationOpExists {
+			return true
+		}
+	}
+	return false
+}

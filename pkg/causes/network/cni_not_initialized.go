@@ -1,0 +1,125 @@
+package network
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
+)
+
+func cniNotInitialized() diagnose.Cause {
+	return diagnose.Cause{
+		Code: "ST401", Slug: "cni-not-initialized",
+		Doc: diagnose.Doc{
+			Title:   "The node has no working network plugin",
+			Symptom: "Pods that need a network of their own stay in ContainerCreating on the node; pods with hostNetwork start. The node is not Ready and says NetworkPluginNotReady.",
+			Mechanism: "The runtime finds no valid configuration in /etc/cni/net.d, or could not load it. The network provider's DaemonSet pod writes that file when it runs, " +
+				"so its pod is missing on the node, cannot start, or was removed together with the file.",
+			Confirm: []string{
+				`kubectl get node {node} -o jsonpath='{.status.conditions[?(@.type=="Ready")].message}'`,
+				"kubectl get pods -A -o wide --field-selector spec.nodeName={node}",
+				"kubectl get events --field-selector involvedObject.name={pod} -n {namespace}",
+			},
+			Remedies: []diagnose.Remedy{
+				{
+					ID: "heal-network-provider", Risk: diagnose.RiskNone,
+					Text:    "Find why the network provider's DaemonSet pod does not run on this node (image, taint, crash, resources) and mend that. Kubelet takes the new configuration up within seconds.",
+					Command: "kubectl get pods -A -o wide --field-selector spec.nodeName={node}",
+				},
+				{
+					ID: "restart-network-provider", Risk: diagnose.RiskLow,
+					Text: "Delete the provider's pod on this node, if it runs and the file is missing all the same: it writes the file when it starts. Running pods keep their network with most providers.",
+				},
+				{
+					ID: "restart-runtime", Risk: diagnose.RiskMedium,
+					Text: "If the file is there and valid, restart the container runtime on the host: it may have lost its watch on the directory. Containers survive that under containerd and CRI-O.",
+				},
+			},
+			Refs: []string{
+				"https://kubernetes.io/docs/concepts/extend-kubernetes/compute-storage-net/network-plugins/",
+				"https://kubernetes.io/docs/tasks/administer-cluster/migrating-from-dockershim/troubleshooting-cni-plugin-related-errors/",
+				"https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/kubelet/kubelet.go",
+			},
+		},
+		Reach: scope.ReachNode,
+		Needs: []snapshot.Kind{snapshot.Node, snapshot.Event},
+		Pod:   cniNotInitializedPod,
+		Node:  cniNotInitializedNode,
+		Log:   []string{"cni plugin not initialized", "cni config uninitialized", "No networks found in /etc/cni/net.d", "no CNI configuration file in /etc/cni/net.d"},
+	}
+}
+
+func notInitialized() diagnose.Text {
+	return diagnose.Text{Any: []string{
+		"NetworkPluginNotReady", "network plugin is not ready", "cni plugin not initialized", "cni config uninitialized", "cni config not initialized",
+		"cni not initialized", "no CNI configuration file in /etc/cni/net.d",
+	}}
+}
+
+// cniNotInitializedNode reads the node's own condition.
+func cniNotInitializedNode(s *snapshot.Snapshot, g scope.Group) (diagnose.Finding, bool) {
+	n := s.Node(g.Node)
+	if n == nil {
+		return diagnose.Finding{}, false
+	}
+	c := snapshot.NodeCondition(n, corev1.NodeReady)
+	if c == nil || c.Status != corev1.ConditionFalse || !notInitialized().Match(c.Message) {
+		return diagnose.Finding{}, false
+	}
+	a := agentsOn(s, g.Node)
+	f := diagnose.Finding{
+		Subject:    snapshot.Ref{Kind: snapshot.Node, Name: g.Node},
+		Confidence: diagnose.Certain,
+		Message:    fmt.Sprintf("Node %s has no working network plugin: its runtime says %s.%s", g.Node, quote(c.Message), a),
+		Evidence:   append([]diagnose.Evidence{diagnose.NodeConditionEvidence(n, *c)}, a.ev...),
+	}
+	for _, p := range g.Stuck {
+		if waitsForNetwork(p) || len(notReadyEvents(s, p)) > 0 {
+			f.Explains = append(f.Explains, p.Ref)
+		}
+	}
+	// What is stuck on the node for other reasons is not blamed on it.
+	return f, len(f.Explains) > 0 || len(g.Stuck) == 0
+}
+
+// cniNotInitializedPod reads the pod's events, for a node that was not read or that became Ready again a moment ago.
+func cniNotInitializedPod(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
+	ev := notReadyEvents(s, p)
+	if len(ev) == 0 {
+		return diagnose.Finding{}, false
+	}
+	f := diagnose.Finding{Subject: nodeRef(p), Confidence: diagnose.Likely, Evidence: ev}
+	f.Message = fmt.Sprintf("Node %s had no working network plugin when it last tried to start or stop pods.%s", p.Node, agentsOn(s, p.Node))
+	if n := s.Node(p.Node); n != nil {
+		if c := snapshot.NodeCondition(n, corev1.NodeReady); c != nil && c.Status == corev1.ConditionTrue {
+			if ev[len(ev)-1].Last.Before(c.LastTransitionTime.Time) {
+				return diagnose.Finding{}, false // it is over
+			}
+			f.Confidence = diagnose.Possible
+		}
+	}
+	return f, true
+}
+
+func notReadyEvents(s *snapshot.Snapshot, p stuck.Pod) []diagnose.Evidence {
+	return sandboxEvents(s, p, []string{reasonNotReady, reasonCreate, reasonKill}, notInitialized())
+}
+
+// waitsForNetwork tells whether the pod still needs its sandbox's network: it starts, has none yet, and does not use
+// its node's.
+func waitsForNetwork(p stuck.Pod) bool {
+	if p.Object == nil || p.Object.Spec.HostNetwork || len(p.Object.Status.PodIPs) > 0 || p.Object.Status.PodIP != "" {
+		return false
+	}
+	switch p.State {
+	case stuck.ContainerCreating, stuck.PodInitializing, stuck.Init, stuck.Pending:
+	default:
+		return false
+	}
+	c := snapshot.PodCondition(p.Object, corev1.PodReadyToStartContainers)
+	return c == nil || c.Status != corev1.ConditionTrue
+}

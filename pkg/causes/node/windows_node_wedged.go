@@ -1,0 +1,36 @@
+package node
+
+import (
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
+)
+
+func windowsNodeWedged() diagnose.Cause {
+	text := diagnose.Text{
+		Any:  []string{"failed to detach vhd", "hcndeletenamespace", "hcsshim::", "hcs::"},
+		None: []string{"executable file not found", "the system cannot find the file specified", "no matching manifest"},
+	}
+	reasons := []string{"FailedKillPod", "FailedCreatePodSandBox", "Failed", "FailedPodSandBoxStatus"}
+	return diagnose.Cause{
+		Code: "ST112", Slug: "windows-node-wedged", Reach: scope.ReachNode,
+		Needs: []snapshot.Kind{snapshot.Event},
+		Doc: diagnose.Doc{
+			Title:     "The container services of a Windows node are wedged",
+			Symptom:   "On a Windows node pods neither start nor end, with errors from hcsshim, the host network service, or \"failed to detach VHD\".",
+			Mechanism: "The Host Compute Service or the Host Network Service of Windows holds on to a layer or a network namespace of a container that has ended, often after a restart of containerd or Docker.",
+			Confirm:   []string{"kubectl get node {node} -o wide", "kubectl get events -n {namespace} --field-selector involvedObject.name={pod}"},
+			Remedies: []diagnose.Remedy{
+				{ID: "restart-runtime", Risk: diagnose.RiskMedium, Text: "On the node: Restart-Service containerd (or docker). Windows containers may end with it."},
+				{ID: "drain-and-reboot", Risk: diagnose.RiskMedium, Text: "If that does not help: drain and reboot.", Command: "kubectl drain {node} --ignore-daemonsets"},
+			},
+			Refs: []string{"https://github.com/microsoft/Windows-Containers/issues/207", "https://github.com/containerd/containerd/issues/9529"},
+		},
+		Signature: &diagnose.Signature{
+			Events:     []diagnose.EventMatch{{Reasons: reasons, Text: text}},
+			Confidence: diagnose.Likely, OnNode: true,
+			Say: "Windows node {node} does not let go of what a container had, or does not make what one needs.",
+		},
+		Log: []string{"failed to detach VHD", "hcnDeleteNamespace"},
+	}
+}

@@ -1,0 +1,49 @@
+package runtime
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
+)
+
+func containerdNameReservationLeak() diagnose.Cause {
+	return diagnose.Cause{
+		Code: "ST218", Slug: "containerd-name-reservation-leak", Reach: scope.ReachNode,
+		Needs: []snapshot.Kind{snapshot.Event, snapshot.Node},
+		Doc: diagnose.Doc{
+			Title:     "containerd keeps the name of a container that it never made",
+			Symptom:   "\"failed to reserve container name\" with the same container ID in every message, for hours, while the node is otherwise well.",
+			Mechanism: "A request to create the container timed out, and containerd did not give its name back. Every retry of the kubelet asks for the same name and is refused.",
+			Confirm: []string{
+				"kubectl get events -n {namespace} --field-selector involvedObject.name={pod}",
+				"kubectl get node {node} -o jsonpath={.status.nodeInfo.containerRuntimeVersion}",
+			},
+			Remedies: []diagnose.Remedy{
+				{ID: "delete-pod", Risk: diagnose.RiskLow, Text: "Delete the pod, where a workload makes a new one: that has another name.", Command: "kubectl delete pod {pod} -n {namespace}"},
+				{ID: "restart-runtime", Risk: diagnose.RiskMedium, Text: "Restart containerd on the node. The reservation goes; containers survive."},
+			},
+			Refs: []string{"https://github.com/amazonlinux/amazon-linux-2023/issues/1097", "containerd: internal/cri/server/container_create.go"},
+		},
+		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
+			f := diagnose.Finding{Subject: nodeRef(p.Node), Confidence: diagnose.Possible}
+			n := s.Node(p.Node)
+			if !starting(p) || p.For <= longReserved || n == nil || !strings.HasPrefix(n.Status.NodeInfo.ContainerRuntimeVersion, "containerd://") {
+				return f, false
+			}
+			if f.Evidence = nameReserved(s, p); len(f.Evidence) == 0 {
+				return f, false
+			}
+			if !remote(p.Object) {
+				f.Confidence = diagnose.Likely // no volume that could hang the first request
+			}
+			f.Message = fmt.Sprintf("%s on node %s has held the container's name for %s.", n.Status.NodeInfo.ContainerRuntimeVersion, p.Node, scope.Short(p.For))
+			f.Alternatives = []string{"runtime-request-timeout-slow-disk", "hung-volume-blocks-createcontainer", "selinux-recursive-relabel"}
+			f.Decide = "Whether the ID in \"is reserved for\" stays the same in all messages while the disk of node {node} is idle: then the name leaked."
+			return f, true
+		},
+	}
+}

@@ -1,0 +1,68 @@
+package runtime
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
+)
+
+func netdevRefcountLeak() diagnose.Cause {
+	return diagnose.Cause{
+		Code: "ST215", Slug: "netdev-refcount-leak", Reach: scope.ReachNode,
+		Needs: []snapshot.Kind{snapshot.Event, snapshot.Node},
+		Doc: diagnose.Doc{
+			Title:   "The kernel cannot remove a pod's network device",
+			Symptom: "The containers have ended, and ending the sandbox (KillPodSandbox) times out again and again. The kernel log says \"unregister_netdevice: waiting for eth0 to become free\".",
+			Mechanism: "A network device can only go when nothing refers to it. A kernel fault leaves a reference behind; the removal then waits for good, " +
+				"holding a lock that every other creation and removal of network namespaces on the node needs.",
+			Confirm: []string{
+				"kubectl get events -n {namespace} --field-selector involvedObject.name={pod},reason=FailedKillPod",
+				"kubectl describe node {node}",
+			},
+			Remedies: []diagnose.Remedy{
+				{ID: "read-kernel-log", Risk: diagnose.RiskNone, Text: "On the node: journalctl -k for unregister_netdevice. Without that line it is the CNI plugin or the runtime."},
+				{ID: "drain-and-reboot", Risk: diagnose.RiskMedium, Text: "Drain and reboot the node; then plan a newer kernel.", Command: "kubectl drain {node} --ignore-daemonsets"},
+				{ID: "force-delete-pod", Risk: diagnose.RiskHigh, Text: "The containers are dead, so no second writer appears; the address and the device leak until the reboot.", Command: "kubectl delete pod {pod} -n {namespace} --grace-period=0 --force"},
+			},
+			Refs: []string{"https://github.com/kubernetes/kubernetes/issues/64743", "node-problem-detector: config/kernel-monitor.json"},
+		},
+		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
+			if !ending(p) && p.Stage != stuck.Cleanup || !ready(s, p.Node) {
+				return diagnose.Finding{}, false
+			}
+			f := diagnose.Finding{
+				Subject: nodeRef(p.Node), Confidence: diagnose.Possible,
+				Alternatives: []string{"runtime-hung", "cni-plugin-del-bug", "cni-del-apiserver-unreachable"},
+				Decide:       "Whether the kernel log of node {node} says \"unregister_netdevice: waiting for … to become free\"; if not, what its CNI plugin logs.",
+			}
+			f.Evidence = said(s, p, diagnose.Text{
+				All: []string{"KillPodSandbox"}, Any: []string{"DeadlineExceeded", "context deadline exceeded"},
+				None: []string{"\"KillContainer\"", "KillContainerError", "failed to destroy network", "plugin type=", "unauthorized", "connection refused", "i/o timeout"},
+			}, "FailedKillPod")
+			if len(f.Evidence) == 0 {
+				return f, false
+			}
+			f.Message = fmt.Sprintf("The containers ended, and removing the pod's sandbox on node %s timed out.", p.Node)
+			n := s.Node(p.Node)
+			if c := snapshot.NodeCondition(n, "FrequentUnregisterNetDevice"); c != nil && c.Status == corev1.ConditionTrue {
+				f.Evidence = append(f.Evidence, diagnose.NodeConditionEvidence(n, *c))
+				f.Confidence = diagnose.Likely
+			}
+			if ev := nodeSaid(s, p.Node, s.Now().Add(-max(p.For, minRecent)), "UnregisterNetDevice"); len(ev) > 0 {
+				f.Evidence = append(f.Evidence, ev...)
+				f.Confidence = diagnose.Likely
+			}
+			if f.Confidence == diagnose.Likely {
+				f.Message += " The kernel reports a network device that it cannot remove."
+				f.Alternatives, f.Decide = nil, ""
+			}
+			return f, true
+		},
+		Log: []string{"unregister_netdevice: waiting for"},
+	}
+}

@@ -1,0 +1,48 @@
+package startup
+
+import (
+	"fmt"
+
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
+)
+
+func imageNotFound() diagnose.Cause {
+	return diagnose.Cause{
+		Code: "ST606", Slug: "image-not-found",
+		Doc: diagnose.Doc{
+			Title:     "The image does not exist in its registry",
+			Symptom:   `ErrImagePull and ImagePullBackOff on every node; the registry answers "not found" or "manifest unknown".`,
+			Mechanism: "The registry was reached and knows no such repository, tag or digest: a typing error, a tag that was never pushed, or one that a clean-up removed.",
+			Confirm: []string{
+				"kubectl get events --field-selector involvedObject.name={pod} -n {namespace}",
+				"kubectl get pod {pod} -o jsonpath='{.spec.containers[*].image}' -n {namespace}",
+			},
+			Remedies: []diagnose.Remedy{
+				{ID: "check-name", Risk: diagnose.RiskNone, Text: "Compare name and tag with what the registry has. If the tag was cleaned up, push it again: kubelet tries again within 5 minutes."},
+				{ID: "fix-workload", Risk: diagnose.RiskLow, Text: "Correct the image in the workload; it replaces the pod. Going back to the last revision helps while the right name is looked for.", Command: "kubectl get replicasets,deployments,statefulsets,daemonsets -n {namespace}"},
+			},
+			Refs: []string{
+				"https://kubernetes.io/docs/concepts/containers/images/",
+				"https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/kubelet/images/image_manager.go",
+			},
+		},
+		Reach: scope.ReachPod,
+		Needs: []snapshot.Kind{snapshot.Event},
+		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
+			x, ok := failing(s, p, diagnose.Text{
+				Any:  []string{"manifest unknown", ": not found", "name unknown", "not found: manifest", "repository name not known"},
+				None: append(append(network(), certificates()...), "no match for platform", "pull access denied", "unauthorized", "insufficient_scope"),
+			})
+			if !ok {
+				return diagnose.Finding{}, false
+			}
+			return diagnose.Finding{
+				Subject: x.imageRef(), Confidence: diagnose.Certain, Evidence: x.ev,
+				Message: fmt.Sprintf("The registry %s has no image %q.", registryOf(x.image), x.image),
+			}, true
+		},
+	}
+}

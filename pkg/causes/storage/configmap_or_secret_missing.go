@@ -1,0 +1,136 @@
+package storage
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
+)
+
+func configmapOrSecretMissing() diagnose.Cause {
+	return diagnose.Cause{
+		Code: "ST326", Slug: "configmap-or-secret-missing", Reach: scope.ReachPod,
+		// Secrets are not among the needs: what the kubelet says of them is enough, and few may read them.
+		Needs: []snapshot.Kind{snapshot.ConfigMap, snapshot.Event},
+		Doc: diagnose.Doc{
+			Title:   "A ConfigMap or Secret that the pod needs does not exist",
+			Symptom: "CreateContainerConfigError, or ContainerCreating with FailedMount: configmap or secret \"…\" not found.",
+			Mechanism: "The kubelet mounts a ConfigMap or Secret volume, and takes a container's environment from one, only when the object is there, " +
+				"unless the reference is marked optional. It tries again for as long as the pod exists.",
+			Confirm: []string{
+				"kubectl describe pod {pod} -n {namespace}",
+				"kubectl get configmaps,secrets -n {namespace}",
+			},
+			Remedies: []diagnose.Remedy{
+				{ID: "create-object", Risk: diagnose.RiskNone, Text: "Create {subject} in namespace {namespace}, under the very name. The pod starts within two minutes; there is no need to delete it.", Command: "kubectl get configmaps,secrets -n {namespace}"},
+				{ID: "correct-reference", Risk: diagnose.RiskLow, Text: "Or correct the name in the workload's template, or mark the reference optional.", Command: "kubectl get pod {pod} -n {namespace} -o jsonpath={.spec.volumes}"},
+			},
+			Refs: []string{
+				"https://kubernetes.io/docs/concepts/configuration/configmap/",
+				"https://kubernetes.io/docs/concepts/configuration/secret/#optional-secrets",
+				"kubernetes: pkg/kubelet/util/manager/watch_based_manager.go",
+			},
+		},
+		Pod: findMissingObject,
+	}
+}
+
+// reference is a ConfigMap or Secret that a volume of a pod names.
+type reference struct {
+	kind         snapshot.Kind
+	name, volume string
+	optional     bool
+}
+
+func references(p *corev1.Pod) []reference {
+	var out []reference
+	yes := func(b *bool) bool { return b != nil && *b }
+	for i := range p.Spec.Volumes {
+		v := &p.Spec.Volumes[i]
+		if v.ConfigMap != nil {
+			out = append(out, reference{snapshot.ConfigMap, v.ConfigMap.Name, v.Name, yes(v.ConfigMap.Optional)})
+		}
+		if v.Secret != nil {
+			out = append(out, reference{snapshot.Secret, v.Secret.SecretName, v.Name, yes(v.Secret.Optional)})
+		}
+		if v.Projected == nil {
+			continue
+		}
+		for _, src := range v.Projected.Sources {
+			if src.ConfigMap != nil {
+				out = append(out, reference{snapshot.ConfigMap, src.ConfigMap.Name, v.Name, yes(src.ConfigMap.Optional)})
+			}
+			if src.Secret != nil {
+				out = append(out, reference{snapshot.Secret, src.Secret.Name, v.Name, yes(src.Secret.Optional)})
+			}
+		}
+	}
+	return out
+}
+
+// The kubelet asks for "configmap" and the API for "configmaps"; both say "not found".
+var notFound = regexp.MustCompile(`(?i)(configmap|secret)s? "([^"]+)" not found`)
+
+func findMissingObject(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
+	if e, ok := missingEnvironment(p); ok {
+		return e, true
+	}
+	f := diagnose.Finding{Confidence: diagnose.Certain}
+	if !mounting(p) {
+		return f, false
+	}
+	complained := map[reference][]diagnose.Evidence{}
+	for _, e := range s.Events(p.Ref) {
+		if e.Reason != "FailedMount" {
+			continue
+		}
+		for _, m := range notFound.FindAllStringSubmatch(e.Message, -1) {
+			k := reference{kind: snapshot.ConfigMap, name: m[2]}
+			if strings.EqualFold(m[1], "secret") {
+				k.kind = snapshot.Secret
+			}
+			complained[k] = append(complained[k], diagnose.EventEvidence(e))
+		}
+	}
+	var missing []string
+	seen := map[reference]bool{}
+	for _, r := range references(p.Object) {
+		k := reference{kind: r.kind, name: r.name}
+		if r.name == "" || r.optional || seen[k] {
+			continue
+		}
+		seen[k] = true
+		ref := snapshot.Ref{Kind: r.kind, Namespace: p.Ref.Namespace, Name: r.name}
+		known := snapshot.Unknown
+		if r.kind == snapshot.ConfigMap {
+			known = s.Has(snapshot.ConfigMap, p.Ref.Namespace, r.name)
+		}
+		ev := complained[k]
+		if known == snapshot.Present || known == snapshot.Unknown && len(ev) == 0 {
+			continue // there by now, or nobody says that it is not
+		}
+		if known == snapshot.Absent {
+			f.Evidence = append(f.Evidence, diagnose.Evidence{Object: ref.String(), Field: "metadata", Value: "does not exist"})
+		}
+		f.Evidence = append(f.Evidence, ev[max(0, len(ev)-2):]...)
+		if f.Subject.IsZero() {
+			f.Subject = ref
+		}
+		missing = append(missing, fmt.Sprintf("%s %s/%s (volume %s)", r.kind, ref.Namespace, ref.Name, r.volume))
+	}
+	switch {
+	case len(missing) == 1:
+		f.Message = missing[0] + " does not exist, so the pod's volumes cannot be mounted."
+	case len(missing) > 1:
+		f.Message = strings.Join(missing, ", ") + " do not exist, so the pod's volumes cannot be mounted."
+	default:
+		return f, false
+	}
+	return f, true
+}

@@ -1,0 +1,85 @@
+package storage
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	storagev1 "k8s.io/api/storage/v1"
+
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
+)
+
+func csiDriverNotRegistered() diagnose.Cause {
+	return diagnose.Cause{
+		Code: "ST304", Slug: "csi-driver-not-registered", Reach: scope.ReachNode,
+		Needs: []snapshot.Kind{snapshot.CSINode, snapshot.Event, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim},
+		Doc: diagnose.Doc{
+			Title:   "The CSI driver of the volume is not registered on the node",
+			Symptom: "Starting: FailedMount \"driver name … not found in the list of registered CSI drivers\". Ending: the containers are gone and the pod stays, in silence. The node's CSINode does not list the driver.",
+			Mechanism: "The driver's node plugin announces itself to the kubelet over a socket below the kubelet's directory. When its pod is missing or " +
+				"not ready on the node, or looks for the kubelet in another directory, the kubelet can neither mount nor unmount volumes of that driver. " +
+				"A driver that was uninstalled before its volumes leaves every pod that used it in this state.",
+			Confirm: []string{
+				"kubectl get csinode {node} -o yaml",
+				"kubectl get pods -A -o wide --field-selector spec.nodeName={node}",
+				"kubectl describe pod {pod} -n {namespace}",
+			},
+			Remedies: []diagnose.Remedy{
+				{ID: "heal-node-plugin", Risk: diagnose.RiskLow, Text: "Find the driver's DaemonSet and why it has no ready pod on the node: taints, image, crash, a wrong kubelet directory."},
+				{ID: "restart-node-plugin", Risk: diagnose.RiskMedium, Text: "If its pod is ready and yet unregistered: delete that pod, so that it registers anew. FUSE mounts of that driver on the node die with it."},
+				{ID: "reinstall-driver", Risk: diagnose.RiskMedium, Text: "If the driver was removed: install it again for as long as it takes to unmount, delete the pods and volumes, and then remove it."},
+			},
+			Refs: []string{"https://kubernetes-csi.github.io/docs/node-driver-registrar.html", "kubernetes: pkg/volume/csi/csi_client.go"},
+		},
+		Pod: findUnregistered,
+		Log: []string{"not found in the list of registered CSI drivers"},
+	}
+}
+
+func findUnregistered(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
+	f := diagnose.Finding{Subject: snapshot.Ref{Kind: snapshot.CSINode, Name: p.Node}}
+	if !mounting(p) && !cleaning(p) {
+		return f, false
+	}
+	var drivers []string
+	n := s.CSINode(p.Node)
+	for _, v := range volumesOf(s, p.Object) {
+		d := v.driver()
+		if d == "" || n == nil || slices.Contains(drivers, d) ||
+			slices.ContainsFunc(n.Spec.Drivers, func(x storagev1.CSINodeDriver) bool { return x.Name == d }) {
+			continue
+		}
+		drivers = append(drivers, d)
+	}
+	f.Evidence = said(s, p, diagnose.Text{All: []string{"not found in the list of registered CSI drivers"}})
+	switch {
+	case len(f.Evidence) > 0 && len(drivers) == 0 && n != nil && mounting(p) && recentlyListed(n, f.Evidence):
+		return f, false // it has registered since
+	case len(f.Evidence) > 0:
+		f.Confidence = diagnose.Certain
+	case len(drivers) > 0:
+		f.Confidence = diagnose.Likely
+	default:
+		return f, false
+	}
+	what := "A CSI driver of its volumes"
+	if len(drivers) > 0 {
+		what = "CSI driver " + strings.Join(drivers, ", ")
+		f.Evidence = append(f.Evidence, diagnose.Evidence{Object: "csinode " + p.Node, Field: "spec.drivers", Value: "does not list " + strings.Join(drivers, ", ")})
+	}
+	f.Message = fmt.Sprintf("%s is not registered on node %s, so the kubelet cannot mount the pod's volume.", what, p.Node)
+	if cleaning(p) {
+		f.Message = fmt.Sprintf("%s is not registered on node %s: the containers have ended, and the kubelet cannot unmount the pod's volume.", what, p.Node)
+	}
+	return f, true
+}
+
+// recentlyListed tells whether a driver that a message calls unregistered is in the list by now.
+func recentlyListed(n *storagev1.CSINode, ev []diagnose.Evidence) bool {
+	last := ev[len(ev)-1].Value
+	return slices.ContainsFunc(n.Spec.Drivers, func(d storagev1.CSINodeDriver) bool { return strings.Contains(last, "driver name "+d.Name+" ") })
+}

@@ -1,0 +1,45 @@
+package storage
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
+)
+
+// missingEnvironment finds the ConfigMap or Secret that a container takes its environment from and that does not
+// exist. Kubelet says so in the container's state, as CreateContainerConfigError (pkg/kubelet/kubelet_pods.go).
+func missingEnvironment(p stuck.Pod) (diagnose.Finding, bool) {
+	if p.Object == nil || p.State != stuck.CreateContainerConfigError {
+		return diagnose.Finding{}, false
+	}
+	for _, l := range [][]corev1.ContainerStatus{p.Object.Status.InitContainerStatuses, p.Object.Status.ContainerStatuses} {
+		for i := range l {
+			w := l[i].State.Waiting
+			if w == nil || w.Reason != "CreateContainerConfigError" {
+				continue
+			}
+			m := notFound.FindStringSubmatch(w.Message)
+			if m == nil {
+				continue
+			}
+			kind := snapshot.ConfigMap
+			if strings.EqualFold(m[1], "secret") {
+				kind = snapshot.Secret
+			}
+			ref := snapshot.Ref{Kind: kind, Namespace: p.Ref.Namespace, Name: m[2]}
+			return diagnose.Finding{
+				Subject: ref, Confidence: diagnose.Certain,
+				Message: fmt.Sprintf("%s %s/%s does not exist, and container %s takes its environment from it.", kind, ref.Namespace, ref.Name, l[i].Name),
+				Evidence: []diagnose.Evidence{{
+					Object: p.Ref.String(), Field: fmt.Sprintf("status.containerStatuses[%s].state.waiting", l[i].Name), Value: w.Reason + ": " + w.Message,
+				}},
+			}, true
+		}
+	}
+	return diagnose.Finding{}, false
+}

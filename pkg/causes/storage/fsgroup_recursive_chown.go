@@ -1,0 +1,87 @@
+package storage
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
+)
+
+func fsgroupRecursiveChown() diagnose.Cause {
+	return diagnose.Cause{
+		Code: "ST316", Slug: "fsgroup-recursive-chown", Reach: scope.ReachPod,
+		Needs: []snapshot.Kind{snapshot.Event, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim},
+		Doc: diagnose.Doc{
+			Title:   "The kubelet changes the owner of every file on the volume first",
+			Symptom: "A pod with fsGroup and a volume of many files stays ContainerCreating for minutes to hours, without an error or with \"timed out waiting for the condition\".",
+			Mechanism: "With securityContext.fsGroup the kubelet sets group and mode of each file before it starts the pod, every time, unless fsGroupChangePolicy is " +
+				"OnRootMismatch. With millions of files that takes long. It is at work, and it ends.",
+			Confirm: []string{
+				"kubectl get events -n {namespace} --field-selector involvedObject.name={pod},reason=VolumePermissionChangeInProgress",
+				"kubectl get pod {pod} -n {namespace} -o jsonpath={.spec.securityContext}",
+			},
+			Remedies: []diagnose.Remedy{
+				{ID: "wait", Risk: diagnose.RiskNone, Text: "Wait: it goes on by itself. Deleting the pod begins it anew."},
+				{ID: "on-root-mismatch", Risk: diagnose.RiskLow, Text: "Set fsGroupChangePolicy: OnRootMismatch in the pod template, once the files have the right group."},
+			},
+			Refs: []string{
+				"https://kubernetes.io/docs/tasks/configure-pod-container/security-context/#configure-volume-permission-and-ownership-change-policy-for-pods",
+				"https://github.com/kubernetes/kubernetes/issues/69699",
+				"kubernetes: pkg/volume/volume_linux.go",
+			},
+		},
+		Pod: findChown,
+		Log: []string{"Setting volume ownership for"},
+	}
+}
+
+func findChown(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
+	f := diagnose.Finding{}
+	if !mounting(p) {
+		return f, false
+	}
+	if f.Evidence = said(s, p, diagnose.Text{}, "VolumePermissionChangeInProgress"); len(f.Evidence) > 0 {
+		f.Confidence = diagnose.Certain
+		f.Message = fmt.Sprintf("The kubelet on node %s is changing the owner of the files on the pod's volume, %s after the pod was bound: it is at work, and slow.", p.Node, scope.Short(p.For))
+		return f, true
+	}
+	c := p.Object.Spec.SecurityContext
+	if c == nil || c.FSGroup == nil || c.FSGroupChangePolicy != nil && *c.FSGroupChangePolicy == corev1.FSGroupChangeOnRootMismatch {
+		return f, false
+	}
+	var big volume
+	for _, v := range volumesOf(s, p.Object) {
+		// Volumes that many nodes may write, NFS above all, are mostly left alone by fsGroup.
+		if v.pvc != nil && v.exclusive() && v.nfs() == "" && v.volumeName() != "" {
+			big = v
+			break
+		}
+	}
+	if big.pvc == nil {
+		return f, false
+	}
+	late := diagnose.Text{All: []string{"unmounted volumes"}, Any: []string{"timed out waiting for the condition", "context deadline exceeded"}}
+	waits := said(s, p, late, "FailedMount")
+	attachedNow := false
+	for _, e := range s.Events(p.Ref) {
+		attachedNow = attachedNow || e.Reason == "SuccessfulAttachVolume"
+		if e.Type == corev1.EventTypeWarning && e.Reason != "FailedScheduling" && !late.Match(e.Message) {
+			return f, false // something else was said, which counts more than a guess
+		}
+	}
+	if len(waits) == 0 && !attachedNow || p.For < silentMount {
+		return f, false
+	}
+	f.Confidence = diagnose.Possible
+	f.Evidence = append(waits,
+		diagnose.Evidence{Object: p.Ref.String(), Field: "spec.securityContext.fsGroup", Value: fmt.Sprint(*c.FSGroup)},
+		diagnose.Evidence{Object: p.Ref.String(), Field: "spec.securityContext.fsGroupChangePolicy", Value: "not OnRootMismatch"})
+	f.Message = fmt.Sprintf("The pod asks for group %d on claim %s, so the kubelet walks over all its files before it starts the pod.", *c.FSGroup, big.claim)
+	f.Alternatives = []string{"hung-fs-mount", "volume-attach-limit", "selinux-recursive-relabel"}
+	f.Decide = "Whether the kubelet's log on node {node} says \"Setting volume ownership for\" this pod."
+	return f, true
+}

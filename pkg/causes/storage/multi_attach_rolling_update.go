@@ -1,0 +1,62 @@
+package storage
+
+import (
+	"fmt"
+
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
+)
+
+func multiAttachRollingUpdate() diagnose.Cause {
+	return diagnose.Cause{
+		Code: "ST302", Slug: "multi-attach-rolling-update", Reach: scope.ReachPod,
+		Needs: []snapshot.Kind{snapshot.Event, snapshot.Node, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim, snapshot.VolumeAttachment},
+		Doc: diagnose.Doc{
+			Title:   "The volume is in use by another pod on another node",
+			Symptom: "A new pod stays ContainerCreating with \"Volume is already used by pod(s) …\" while both nodes are well.",
+			Mechanism: "A ReadWriteOnce volume is attached to one node. A rolling update starts the new pod before it ends the old one; when the scheduler " +
+				"puts the new one elsewhere, each waits for the other. The same happens with more than one replica on one claim.",
+			Confirm: []string{
+				"kubectl describe pod {pod} -n {namespace}",
+				"kubectl get pods -n {namespace} -o wide",
+				"kubectl get pvc -n {namespace}",
+			},
+			Remedies: []diagnose.Remedy{
+				{ID: "delete-old-pod", Risk: diagnose.RiskLow, Text: "Delete the old pod that the message names, or scale the workload to one replica: the volume then moves.", Command: "kubectl get pods -n {namespace} -o wide"},
+				{ID: "recreate-strategy", Risk: diagnose.RiskMedium, Text: "For good: strategy Recreate for that Deployment, or a StatefulSet, or a volume with ReadWriteMany. Recreate means a gap at each update.", Command: "kubectl get deployments -n {namespace}"},
+			},
+			Refs: []string{
+				"https://kubernetes.io/docs/concepts/storage/persistent-volumes/#access-modes",
+				"https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#recreate-deployment",
+				"kubernetes: pkg/controller/volume/attachdetach/reconciler/reconciler.go",
+			},
+		},
+		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
+			h, ok := heldElsewhere(s, p)
+			if !ok || !ready(s, h.va.Spec.NodeName) {
+				return diagnose.Finding{}, false
+			}
+			users, _ := usersOn(s, h.va.Spec.NodeName, p.Ref.Namespace, h.claim)
+			if len(users) == 0 {
+				return diagnose.Finding{}, false
+			}
+			u := users[0]
+			f := diagnose.Finding{
+				Subject: snapshot.Ref{Kind: snapshot.PersistentVolumeClaim, Namespace: p.Ref.Namespace, Name: h.claim}, Confidence: diagnose.Likely,
+				Message: fmt.Sprintf("Claim %s can be attached to one node only, and pod %s/%s uses it on node %s.", h.claim, u.Namespace, u.Name, u.Spec.NodeName),
+				Evidence: append(h.said, attachmentEvidence(h.va),
+					diagnose.Evidence{Object: snapshot.RefOf(u).String(), Field: "spec.volumes", Value: "claim " + h.claim + ", on node " + u.Spec.NodeName}),
+			}
+			if len(h.said) > 0 {
+				f.Confidence = diagnose.Certain
+			}
+			if u.DeletionTimestamp != nil {
+				f.Message += " That pod is being deleted: what keeps it keeps this one."
+			}
+			return f, true
+		},
+		Log: []string{"Volume is already used by pod(s)"},
+	}
+}

@@ -1,0 +1,46 @@
+package storage
+
+import (
+	"fmt"
+
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
+)
+
+func pvcProtection() diagnose.Cause {
+	return diagnose.Cause{
+		Code: "ST321", Slug: "pvc-protection", Reach: scope.ReachPod,
+		Needs: []snapshot.Kind{snapshot.Event, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim},
+		Doc: diagnose.Doc{
+			Title:     "A claim of the pod is being deleted and is still in use",
+			Symptom:   "A new pod is Pending with \"persistentvolumeclaim … is being deleted\"; the claim is Terminating with the finalizer kubernetes.io/pvc-protection.",
+			Mechanism: "A claim that somebody deleted stays until no pod uses it. The scheduler does not place new pods that name it, and the pods that use it keep it alive, so it neither goes nor serves.",
+			Confirm:   []string{"kubectl describe pvc {subject} -n {namespace}", "kubectl get pods -n {namespace} -o wide"},
+			Remedies: []diagnose.Remedy{
+				{ID: "delete-users", Risk: diagnose.RiskMedium, Text: "Let the deletion finish: end the pods that describe shows under Used By. If the volume's reclaim policy is Delete, its data goes with it: back it up first.", Command: "kubectl describe pvc {subject} -n {namespace}"},
+				{ID: "keep-volume", Risk: diagnose.RiskMedium, Text: "To keep the data: set the volume's persistentVolumeReclaimPolicy to Retain before the claim goes, and bind a new claim to it. A deletion cannot be taken back."},
+			},
+			Refs: []string{"https://kubernetes.io/docs/concepts/storage/persistent-volumes/#storage-object-in-use-protection", "kubernetes: pkg/scheduler/framework/plugins/volumebinding/volume_binding.go"},
+		},
+		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
+			f := diagnose.Finding{Confidence: diagnose.Certain}
+			f.Evidence = scheduling(s, p, diagnose.Text{All: []string{"persistentvolumeclaim", "is being deleted"}})
+			if len(f.Evidence) == 0 {
+				return f, false
+			}
+			for _, v := range volumesOf(s, p.Object) {
+				if v.pvc == nil || v.pvc.DeletionTimestamp == nil {
+					continue
+				}
+				f.Subject = snapshot.Ref{Kind: snapshot.PersistentVolumeClaim, Namespace: p.Ref.Namespace, Name: v.claim}
+				f.Message = fmt.Sprintf("Claim %s/%s was deleted %s and stays only because pods use it; no new pod is placed with it.",
+					p.Ref.Namespace, v.claim, scope.Ago(s.Now().Sub(v.pvc.DeletionTimestamp.Time)))
+				f.Evidence = append(f.Evidence, diagnose.Evidence{Object: f.Subject.String(), Field: "metadata.deletionTimestamp", Value: v.pvc.DeletionTimestamp.UTC().String()})
+				return f, true
+			}
+			return f, false
+		},
+	}
+}

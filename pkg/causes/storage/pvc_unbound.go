@@ -1,0 +1,115 @@
+package storage
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
+)
+
+func pvcUnbound() diagnose.Cause {
+	return diagnose.Cause{
+		Code: "ST319", Slug: "pvc-unbound", Reach: scope.ReachPod,
+		Needs: []snapshot.Kind{snapshot.Event, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim, snapshot.StorageClass},
+		Doc: diagnose.Doc{
+			Title:   "A claim of the pod has no volume",
+			Symptom: "The pod is Pending with \"unbound immediate PersistentVolumeClaims\", \"persistentvolumeclaim … not found\" or \"didn't find available persistent volumes to bind\".",
+			Mechanism: "The scheduler places a pod only when its claims are bound, or can be bound for a node. A claim stays unbound when its StorageClass does not " +
+				"exist, none is set and there is no default, the provisioner fails or does not run, or no existing volume fits. A claim of a class with " +
+				"WaitForFirstConsumer is rightly unbound until its pod is placed.",
+			Confirm: []string{
+				"kubectl get pvc -n {namespace}",
+				"kubectl describe pvc {subject} -n {namespace}",
+				"kubectl get storageclass",
+			},
+			Remedies: []diagnose.Remedy{
+				{ID: "read-claim-events", Risk: diagnose.RiskNone, Text: "Read what the claim's events say: the provisioner's error is there.", Command: "kubectl describe pvc {subject} -n {namespace}"},
+				{ID: "provide-volume", Risk: diagnose.RiskLow, Text: "Create what is missing: the claim, the StorageClass it names, a default class, or a volume that fits its size, mode and class."},
+				{ID: "recreate-claim", Risk: diagnose.RiskMedium, Text: "The class of a claim cannot be changed: where it is wrong, delete the claim that was never bound, and create it anew.", Command: "kubectl delete pvc {subject} -n {namespace}"},
+			},
+			Refs: []string{
+				"https://kubernetes.io/docs/concepts/storage/persistent-volumes/#binding",
+				"https://kubernetes.io/docs/concepts/storage/storage-classes/#volume-binding-mode",
+				"kubernetes: pkg/scheduler/framework/plugins/volumebinding/volume_binding.go",
+			},
+		},
+		Pod: findUnbound,
+	}
+}
+
+// The scheduler's words for claims that it cannot use (pkg/scheduler/framework/plugins/volumebinding).
+var unboundClaim = diagnose.Text{Any: []string{
+	"unbound immediate persistentvolumeclaims", "didn't find available persistent volumes to bind", "bound to non-existent pv",
+	"bound to non-existent persistentvolume", "did not have enough free storage", "to create the persistentvolumeclaim",
+}}
+
+var missingClaim = diagnose.Text{All: []string{"persistentvolumeclaim \"", "not found"}}
+
+func findUnbound(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
+	if p.State != stuck.Unschedulable {
+		return diagnose.Finding{}, false
+	}
+	ev := append(scheduling(s, p, unboundClaim), scheduling(s, p, missingClaim)...)
+	if len(ev) == 0 {
+		return diagnose.Finding{}, false
+	}
+	for _, v := range volumesOf(s, p.Object) {
+		if v.claim == "" || v.pvc != nil && v.pvc.Status.Phase == corev1.ClaimBound && v.pv != nil {
+			continue
+		}
+		ref := snapshot.Ref{Kind: snapshot.PersistentVolumeClaim, Namespace: p.Ref.Namespace, Name: v.claim}
+		f := diagnose.Finding{Subject: ref, Confidence: diagnose.Certain, Evidence: ev}
+		if v.pvc == nil {
+			if s.Has(snapshot.PersistentVolumeClaim, p.Ref.Namespace, v.claim) != snapshot.Absent {
+				continue
+			}
+			f.Message = fmt.Sprintf("Claim %s/%s, which the pod's volume %s names, does not exist.", p.Ref.Namespace, v.claim, v.name)
+			f.Evidence = append(f.Evidence, diagnose.Evidence{Object: ref.String(), Field: "metadata", Value: "does not exist"})
+			return f, true
+		}
+		why, more := whyUnbound(s, v)
+		f.Message = fmt.Sprintf("Claim %s/%s is %s: %s.", p.Ref.Namespace, v.claim, strings.ToLower(string(v.pvc.Status.Phase)), why)
+		f.Evidence = append(append(f.Evidence, diagnose.Evidence{Object: ref.String(), Field: "status.phase", Value: string(v.pvc.Status.Phase)}), more...)
+		return f, true
+	}
+	return diagnose.Finding{}, false
+}
+
+// whyUnbound looks for the reason why a claim has no volume.
+func whyUnbound(s *snapshot.Snapshot, v volume) (string, []diagnose.Evidence) {
+	if name := v.volumeName(); name != "" && v.pv == nil {
+		return fmt.Sprintf("its volume %s does not exist any more", name), nil
+	}
+	ref := snapshot.Ref{Kind: snapshot.PersistentVolumeClaim, Namespace: v.pvc.Namespace, Name: v.pvc.Name, UID: v.pvc.UID}
+	var said *snapshot.EventRecord
+	for _, e := range s.Events(ref) {
+		if slices.Contains([]string{"ProvisioningFailed", "FailedBinding", "ExternalProvisioning"}, e.Reason) && (said == nil || e.Reason != "ExternalProvisioning" || said.Reason == "ExternalProvisioning") {
+			said = &e
+		}
+	}
+	class := v.pvc.Spec.StorageClassName
+	switch {
+	case class != nil && *class != "" && s.Has(snapshot.StorageClass, "", *class) == snapshot.Absent:
+		return fmt.Sprintf("StorageClass %s does not exist", *class), []diagnose.Evidence{{Object: "storageclass " + *class, Field: "metadata", Value: "does not exist"}}
+	case said != nil && said.Reason == "ExternalProvisioning":
+		return "the provisioner was asked and has not answered", []diagnose.Evidence{diagnose.EventEvidence(*said)}
+	case said != nil:
+		return fmt.Sprintf("%s says %q", said.Reason, cut(said.Message)), []diagnose.Evidence{diagnose.EventEvidence(*said)}
+	case class == nil:
+		return "it names no StorageClass, and there was no default one", nil
+	case *class == "":
+		return "it asks for an existing volume without a class, and none fits", nil
+	default:
+		if c := s.StorageClass(*class); c != nil && c.VolumeBindingMode != nil && *c.VolumeBindingMode == storagev1.VolumeBindingWaitForFirstConsumer {
+			return fmt.Sprintf("its StorageClass %s binds when the pod is placed, and no node has or can get a volume that fits", *class), nil
+		}
+		return fmt.Sprintf("StorageClass %s has given it no volume", *class), nil
+	}
+}
