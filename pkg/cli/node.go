@@ -1,0 +1,121 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/kubectl/pkg/util/templates"
+
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/render"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/report"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/source"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
+)
+
+// nodeOptions are what `kubectl stuck node` was asked.
+type nodeOptions struct {
+	source sourceFlags
+	output outputFlags
+	names  []string
+	render render.Options
+}
+
+func newNode(w World, config *genericclioptions.ConfigFlags) *cobra.Command {
+	o := &nodeOptions{}
+	cmd := &cobra.Command{
+		Use:     "node [NAME...]",
+		Aliases: []string{"nodes", "no"},
+		Short:   "Tell which nodes have something wrong, or the whole story of one",
+		Long: templates.LongDesc(`
+			Without a name: a line for each node on which pods are stuck or that is in trouble itself, with the verdict
+			whether it is the node.
+
+			With a name: everything about that node that bears on stuck pods. Its conditions, the age of its lease, versions,
+			taints; who is stuck there and why, who is well; the volumes attached to it; the disruption budgets of
+			its pods; its events; and what deleting its Node object would mean.
+
+			All namespaces are read, unless -n names one.`),
+		Example: templates.Examples(`
+			# A line for each node with something wrong
+			kubectl stuck node
+
+			# The whole story of one node
+			kubectl stuck node worker-7
+
+			# The same from files
+			kubectl stuck node worker-7 --from dump.tar.gz`),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.names = args
+			if err := o.complete(w); err != nil {
+				return err
+			}
+			return o.run(cmd.Context(), w, config)
+		},
+	}
+	o.source.add(cmd)
+	o.output.add(cmd)
+	return cmd
+}
+
+func (o *nodeOptions) complete(w World) error {
+	for i, n := range o.names {
+		if kind, name, ok := strings.Cut(n, "/"); ok {
+			if !slices.Contains([]string{"node", "nodes", "no"}, kind) || name == "" {
+				return usagef("%q names no node", n)
+			}
+			o.names[i] = name
+		}
+	}
+	view := render.NodeOverview
+	if len(o.names) > 0 {
+		view = render.NodeDetail
+	}
+	var err error
+	o.render, err = o.output.options(w, view)
+	return err
+}
+
+func (o *nodeOptions) run(ctx context.Context, w World, config *genericclioptions.ConfigFlags) error {
+	r, err := o.source.open(ctx, w, config)
+	if err != nil {
+		return err
+	}
+	namespace := ""
+	if r.named {
+		namespace = r.namespace
+	}
+	causes := catalogue()
+	s, err := r.load(ctx, w, source.Query{Namespace: namespace, Nodes: o.names}, causes)
+	if err != nil {
+		return err
+	}
+	for _, n := range o.names {
+		if err := known(s, n); err != nil {
+			return err
+		}
+	}
+	found := stuck.Find(s, stuck.Options{})
+	d := diagnose.Run(s, found, causes, o.names...)
+	rep := report.Build(s, found, d, report.Options{
+		Asked:    report.Asked{Namespace: namespace, Nodes: o.names},
+		Select:   func(p stuck.Pod) bool { return len(o.names) == 0 || slices.Contains(o.names, p.Node) },
+		Overview: len(o.names) == 0,
+		Stories:  o.names,
+	})
+	return o.output.print(w, rep, o.render)
+}
+
+// known fails for a node of which there is no trace: no Node object, no pod, no lease.
+func known(s *snapshot.Snapshot, node string) error {
+	pods, _ := s.PodsOnNode(node)
+	if s.Has(snapshot.Node, "", node) == snapshot.Absent && len(pods) == 0 && s.NodeLease(node) == nil {
+		return fmt.Errorf("node %s does not exist: there is no Node object, no pod and no lease of that name", node)
+	}
+	return nil
+}
