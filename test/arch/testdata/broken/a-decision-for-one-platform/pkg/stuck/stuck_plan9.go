@@ -1,0 +1,3 @@
+package stuck
+
+import _ "os"

@@ -1,0 +1,2 @@
+// Stuck finds pods.
+package stuck // want doc-go "does not begin with"

@@ -1,0 +1,2 @@
+// Package stuck finds pods.
+package stuck // want doc-go "documented outside doc.go"

@@ -1,0 +1,1 @@
+package stuck // want doc-go "no comment above"

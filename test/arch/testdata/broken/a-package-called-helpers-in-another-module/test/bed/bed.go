@@ -1,0 +1,1 @@
+package helpers // want names "called helpers"

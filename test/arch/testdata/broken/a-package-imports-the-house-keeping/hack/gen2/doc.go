@@ -1,0 +1,2 @@
+// Package gen2 is no program.
+package gen2

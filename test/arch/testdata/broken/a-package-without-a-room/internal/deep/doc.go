@@ -1,0 +1,2 @@
+// Package deep is elsewhere.
+package deep // want known-room "internal/deep is neither below pkg nor cmd nor hack"

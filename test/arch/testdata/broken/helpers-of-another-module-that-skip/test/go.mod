@@ -1,0 +1,3 @@
+module example.com/house/test
+
+go 1.26

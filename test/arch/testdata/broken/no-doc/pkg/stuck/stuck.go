@@ -1,0 +1,1 @@
+package stuck // want doc-go "has no doc.go"

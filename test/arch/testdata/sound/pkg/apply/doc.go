@@ -1,0 +1,2 @@
+// Package apply is a part of the sound house.
+package apply

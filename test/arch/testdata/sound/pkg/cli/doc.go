@@ -1,0 +1,2 @@
+// Package cli is a part of the sound house.
+package cli

@@ -1,0 +1,2 @@
+// Package render is a part of the sound house.
+package render

@@ -1,0 +1,2 @@
+// Package snapshot is a part of the sound house.
+package snapshot

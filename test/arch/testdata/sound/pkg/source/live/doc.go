@@ -1,0 +1,2 @@
+// Package live is a part of the sound house.
+package live

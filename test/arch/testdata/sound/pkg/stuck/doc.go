@@ -1,0 +1,2 @@
+// Package stuck is a part of the sound house.
+package stuck

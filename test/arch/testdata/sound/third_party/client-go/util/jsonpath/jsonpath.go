@@ -1,0 +1,4 @@
+package jsonpath
+
+// JSONPath stands in for the real one.
+type JSONPath struct{}

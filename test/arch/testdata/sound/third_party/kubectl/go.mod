@@ -1,0 +1,3 @@
+module k8s.io/kubectl
+
+go 1.26

@@ -1,0 +1,4 @@
+package util
+
+// CheckErr stands in for the real one.
+func CheckErr(error) {}

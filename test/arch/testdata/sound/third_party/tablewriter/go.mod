@@ -1,0 +1,3 @@
+module github.com/olekukonko/tablewriter
+
+go 1.26

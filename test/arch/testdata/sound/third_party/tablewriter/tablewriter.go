@@ -1,0 +1,4 @@
+package tablewriter
+
+// Table stands in for the real one.
+type Table struct{}
