@@ -3,11 +3,13 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/kubectl/pkg/util/templates"
 
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/render"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/source"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/source/dump"
@@ -55,9 +57,31 @@ func newDump(w World, config *genericclioptions.ConfigFlags) *cobra.Command {
 	}
 	o.source.add(cmd)
 	cmd.Flags().BoolVar(&o.redact, "redact", false, "Replace names, each by the same one everywhere, and leave out values of environment variables and arguments.")
-	cmd.Flags().BoolVar(&o.force, "force", false, "Replace a directory or file that is there already.")
+	cmd.Flags().BoolVar(&o.force, "force", false, "Replace a dump that is there already: a directory that this tool wrote, or a .tar.gz file.")
 	cmd.Flags().StringSliceVar(&o.nodes, "node", nil, "Write everything about these nodes too, even where nothing on them looks stuck.")
 	return cmd
+}
+
+// words are what the causes look for in messages: redaction must not change them.
+func words(causes []diagnose.Cause) []string {
+	var out []string
+	text := func(t diagnose.Text) { out = slices.Concat(out, t.All, t.Any, t.None) }
+	for _, c := range causes {
+		g := c.Signature
+		if g == nil {
+			continue
+		}
+		for _, m := range g.Events {
+			text(m.Text)
+		}
+		for _, m := range slices.Concat(g.Waiting, g.PodStatus) {
+			text(m.Text)
+		}
+		for _, m := range slices.Concat(g.PodConditions, g.NodeConditions) {
+			text(m.Text)
+		}
+	}
+	return out
 }
 
 func (o *dumpOptions) run(ctx context.Context, w World, config *genericclioptions.ConfigFlags, path string) error {
@@ -73,7 +97,7 @@ func (o *dumpOptions) run(ctx context.Context, w World, config *genericclioption
 	if err != nil {
 		return err
 	}
-	if err := dump.Write(ctx, path, s, dump.WriteOptions{Redact: o.redact, Force: o.force, Stdout: w.Streams.Out}); err != nil {
+	if err := dump.Write(ctx, path, s, dump.WriteOptions{Redact: o.redact, Keep: words(catalogue()), Force: o.force, Stdout: w.Streams.Out}); err != nil {
 		return err
 	}
 	fmt.Fprintf(w.Streams.ErrOut, "written to %s: %d pods in full of %d, taken %s\n", path, len(s.Pods()), max(s.Census().Pods(), len(s.Pods())), s.Now().UTC().Format("2006-01-02 15:04:05 UTC"))

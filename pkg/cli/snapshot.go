@@ -52,7 +52,7 @@ func (f *sourceFlags) open(ctx context.Context, w World, config *genericclioptio
 			}
 			asOf = t
 		}
-		b, err := dump.Open(ctx, f.from, dump.Options{AsOf: asOf, Stdin: w.Streams.In})
+		b, err := dump.Open(ctx, f.from, dump.Options{AsOf: asOf, NotAfter: w.Now(), Stdin: w.Streams.In})
 		if err != nil {
 			return nil, err
 		}
@@ -95,9 +95,17 @@ func (r *reader) load(ctx context.Context, w World, q source.Query, catalogue []
 	q.Needs = needs(catalogue)
 	p := newProgress(w)
 	q.Progress = p.say
-	s, err := source.Load(ctx, r.backend, q)
+	s, err := r.take(ctx, q)
 	p.clear()
 	return s, err
+}
+
+// take lets files say themselves how they are read: a dump of ours holds a whole picture, other files are read like a cluster.
+func (r *reader) take(ctx context.Context, q source.Query) (*snapshot.Snapshot, error) {
+	if files, ok := r.backend.(*dump.Backend); ok {
+		return files.Load(ctx, q)
+	}
+	return source.Load(ctx, r.backend, q)
 }
 
 // needs gathers the kinds that the causes look at.

@@ -20,6 +20,8 @@ var (
 	ErrNotServed = errors.New("the server does not serve this kind")
 	// ErrNotInDump is returned, wrapped, where a dump holds nothing of the kind, so that nothing is known about it.
 	ErrNotInDump = errors.New("the dump holds nothing of this kind")
+	// ErrPartInDump is returned, wrapped, after the last object where a dump holds some of the kind, and perhaps not all.
+	ErrPartInDump = errors.New("the dump may not hold all objects of this kind")
 )
 
 // ForbiddenError says that the pods that were asked for may not be listed, so that there is no answer at all.
@@ -41,7 +43,7 @@ func (e *ForbiddenError) Unwrap() error { return e.Err }
 func gapReason(err error) string {
 	var network net.Error
 	switch {
-	case errors.Is(err, ErrNotInDump):
+	case errors.Is(err, ErrNotInDump), errors.Is(err, ErrPartInDump):
 		return snapshot.ReasonNotInDump
 	case errors.Is(err, ErrTruncated):
 		return snapshot.ReasonTruncated

@@ -40,7 +40,7 @@ type limits struct {
 
 func defaultLimits() limits {
 	return limits{
-		small: 500, request: 20, pending: 5000, candidates: 10000, witnesses: 6000, nodes: 200,
+		small: 500, request: 20, pending: 5000, candidates: 10000, witnesses: 3000, nodes: 200,
 		gets: 60, lists: 60, volumes: 5000, events: 5000, eventGets: 40,
 	}
 }

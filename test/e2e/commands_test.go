@@ -66,7 +66,7 @@ func TestSelectorsLimitWhatIsShown(t *testing.T) {
 		"state":          {append(everything, "--state", "Terminating"), func(p pod) bool { return p.State == "Terminating" }},
 		"node":           {append(everything, "--node", all.Groups[0].Node), func(p pod) bool { return p.Node == all.Groups[0].Node }},
 		"field selector": {append(everything, "--field-selector", "metadata.namespace=shop"), func(p pod) bool { return p.Namespace == "shop" }},
-		"label selector": {append(everything, "-l", "app=cart"), func(p pod) bool { return strings.HasPrefix(p.Name, "cart-") }},
+		"label selector": {append(everything, "-l", "app.kubernetes.io/name=cart"), func(p pod) bool { return strings.HasPrefix(p.Name, "cart-") }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := shared.report(t, c.args...)

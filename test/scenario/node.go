@@ -204,7 +204,7 @@ func ContainerIgnoresKill() Scenario {
 		Name: "container-ignores-kill",
 		Doc:  "One container's process hangs in the kernel and survives SIGKILL; the pod stays Terminating, everything else on the node is well.",
 		Setup: func(ctx context.Context, c *bed.Cluster) error {
-			if err := all(encoder.deployRunning(ctx, c), other.deployRunning(ctx, c)); err != nil {
+			if err := encoder.deployRunning(ctx, c); err != nil {
 				return err
 			}
 			match := fault.Match{Namespace: namespace, Pod: encoder.name + "*"}
@@ -214,7 +214,17 @@ func ContainerIgnoresKill() Scenario {
 			if err != nil {
 				return err
 			}
-			return encoder.deletePods(ctx, c)
+			if err := encoder.deletePods(ctx, c); err != nil {
+				return err
+			}
+			// Another workload comes to the node after the first is overdue: that it starts is what acquits the node.
+			err = bed.Poll(ctx, time.Minute, func(ctx context.Context) error {
+				return enough(ctx, c, namespace, encoder.name, 1, onNode(node), overdue)
+			})
+			if err != nil {
+				return fmt.Errorf("wait until the pod is overdue: %w", err)
+			}
+			return other.deployRunning(ctx, c)
 		},
 		Check: func(ctx context.Context, c *bed.Cluster) error {
 			return all(

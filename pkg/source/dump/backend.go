@@ -300,7 +300,7 @@ func (b *Backend) whole(k snapshot.Kind, namespace string) error {
 
 // errPartial is returned where some objects of the kind are in the dump and others may be missing. It is not source.ErrNotInDump, after
 // which nobody asks for the kind any more.
-var errPartial = errors.New("the dump does not hold all objects of this kind")
+var errPartial = source.ErrPartInDump
 
 // Get returns one object. Where it is not in the dump, the error is NotFound if the dump holds all objects of the kind in that
 // namespace, and source.ErrNotInDump if it holds nothing of the kind.

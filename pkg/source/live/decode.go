@@ -206,13 +206,93 @@ func protoList(raw *section, newItem func() runtime.Object, each func(runtime.Ob
 			continue
 		}
 		item := newItem()
-		if err := unmarshal(item, buf); err != nil { // copies what it keeps, so buf can serve again
+		if err := unmarshal(item, dropManagedFields(buf)); err != nil { // copies what it keeps, so buf can serve again
 			return next, err
 		}
 		if err := each(item); err != nil {
 			return next, err
 		}
 	}
+}
+
+// Field numbers of the messages that dropManagedFields looks into (k8s.io/apimachinery/pkg/apis/meta/v1/generated.proto).
+// Every object has its ObjectMeta in field 1.
+const (
+	fieldMetadata      = 1
+	fieldFinalizers    = 14
+	fieldManagedFields = 17
+)
+
+// dropManagedFields cuts metadata.managedFields out of an encoded object, in place, and returns what is left. They are
+// up to half of a pod, and a snapshot drops them anyway: only those of objects with finalizers stay. Anything that does
+// not look like an object is returned as it is.
+func dropManagedFields(b []byte) []byte {
+	tag, n := binary.Uvarint(b)
+	if n <= 0 || tag != fieldMetadata<<3|2 {
+		return b
+	}
+	length, m := binary.Uvarint(b[n:])
+	start := n + m
+	if m <= 0 || length > uint64(len(b)-start) {
+		return b
+	}
+	metadata := b[start : start+int(length)]
+	kept, drops := 0, false
+	for pass := range 2 { // first look, then cut
+		kept = 0
+		for rest := metadata; len(rest) > 0; {
+			field, size := nextField(rest)
+			switch {
+			case size == 0 || field == fieldFinalizers:
+				return b
+			case field == fieldManagedFields:
+				drops = true
+			case pass == 1:
+				kept += copy(metadata[kept:], rest[:size])
+			}
+			rest = rest[size:]
+		}
+		if !drops {
+			return b
+		}
+	}
+	// The kept metadata goes to the end of its room, with a new length before it.
+	tail := start + int(length) - kept
+	copy(b[tail:], metadata[:kept])
+	header := binary.AppendUvarint([]byte{fieldMetadata<<3 | 2}, uint64(kept))
+	return b[tail-copy(b[tail-len(header):tail], header):]
+}
+
+// nextField returns the number of the first field in b and its size with everything; size 0 where b is malformed.
+func nextField(b []byte) (field int, size int) {
+	tag, n := binary.Uvarint(b)
+	if n <= 0 {
+		return 0, 0
+	}
+	switch tag & 7 { // wire types of the protobuf encoding
+	case 0:
+		_, m := binary.Uvarint(b[n:])
+		if m <= 0 {
+			return 0, 0
+		}
+		n += m
+	case 1:
+		n += 8
+	case 2:
+		length, m := binary.Uvarint(b[n:])
+		if m <= 0 || length > uint64(len(b)) {
+			return 0, 0
+		}
+		n += m + int(length)
+	case 5:
+		n += 4
+	default:
+		return 0, 0
+	}
+	if n > len(b) {
+		return 0, 0
+	}
+	return int(tag >> 3), n
 }
 
 // jsonList reads a list in JSON, for servers that do not speak protobuf.

@@ -12,6 +12,7 @@ import (
 	"testing/iotest"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -115,6 +116,45 @@ func TestDecodeListRefusesNonsense(t *testing.T) {
 	}
 	if _, err := decodeList(strings.NewReader(`{"kind":"PodList","items":null}`), newPod, nil); err != nil {
 		t.Errorf("a list without items: %v", err)
+	}
+}
+
+func TestDropManagedFieldsDropsNothingElse(t *testing.T) {
+	full := func(finalizers ...string) *corev1.Pod {
+		p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+			Name: "cart-1", Namespace: "shop", GenerateName: "cart-", UID: "u", ResourceVersion: "7", Labels: map[string]string{"a": "b"},
+			Finalizers: finalizers, Generation: 3, OwnerReferences: []metav1.OwnerReference{{Name: "o"}},
+		}}
+		for i := range 3 {
+			p.ManagedFields = append(p.ManagedFields, metav1.ManagedFieldsEntry{Manager: "kubelet", FieldsV1: &metav1.FieldsV1{Raw: bytes.Repeat([]byte("x"), 70*i*i)}})
+		}
+		p.Spec.NodeName, p.Status.Phase = "worker-1", corev1.PodRunning
+		return p
+	}
+	bare := full()
+	bare.ManagedFields = nil
+	unmanaged, _ := bare.Marshal()
+	held := full("example.com/hold")
+	for name, c := range map[string]struct{ in, want *corev1.Pod }{
+		"an object without finalizers loses them": {full(), bare},
+		"an object with finalizers keeps them":    {held, held},
+		"an object without them stays as it is":   {bare, bare},
+		"an empty object":                         {&corev1.Pod{}, &corev1.Pod{}},
+	} {
+		data, err := c.in.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got corev1.Pod
+		if err := got.Unmarshal(dropManagedFields(data)); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if !equality.Semantic.DeepEqual(&got, c.want) {
+			t.Errorf("%s: got %+v", name, got)
+		}
+	}
+	for n := range unmanaged { // broken input must come through, for Unmarshal to complain about
+		_ = dropManagedFields(slices.Clone(unmanaged[:n]))
 	}
 }
 
