@@ -202,7 +202,7 @@ func (b *Backend) List(ctx context.Context, r source.ListRequest, each func(runt
 		case err != nil:
 			broken = append(broken, err)
 			if len(broken) == maxBroken {
-				return errors.Join(broken...)
+				return someOf(broken)
 			}
 			return nil
 		case !ok:
@@ -219,7 +219,7 @@ func (b *Backend) List(ctx context.Context, r source.ListRequest, each func(runt
 		return err
 	}
 	if len(broken) > 0 {
-		return errors.Join(broken...)
+		return someOf(broken)
 	}
 	if node, ok := sel.exact["spec.nodeName"]; ok && r.Kind == snapshot.Pod && b.x.meta != nil && slices.Contains(b.x.meta.Coverage.Nodes, node) {
 		return nil
@@ -296,6 +296,15 @@ func (b *Backend) whole(k snapshot.Kind, namespace string) error {
 		}
 		return fmt.Errorf("%w: there are those of namespace %s", errPartial, strings.Join(names, ", "))
 	}
+}
+
+// someOf joins the first few errors of a list and counts the others.
+func someOf(broken []error) error {
+	const most = 3
+	if len(broken) > most {
+		broken = append(broken[:most:most], fmt.Errorf("and %d more objects", len(broken)-most))
+	}
+	return errors.Join(broken...)
 }
 
 // errPartial is returned where some objects of the kind are in the dump and others may be missing. It is not source.ErrNotInDump, after

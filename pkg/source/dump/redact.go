@@ -200,7 +200,7 @@ func (r *redactor) leaf(path []string, key, s string) string {
 			return s
 		}
 		return redacted
-	case slices.Contains([]string{"requests", "limits", "capacity", "allocatable", "used", "hard"}, parent) && quantityPattern.MatchString(s):
+	case slices.Contains([]string{"requests", "limits", "allocatedResources", "overhead", "capacity", "allocatable", "used", "hard"}, parent) && quantityPattern.MatchString(s):
 		return s
 	case r.plain[key] && parent != "labels" && parent != "matchLabels" && parent != "nodeSelector" && parent != "selector":
 		return s

@@ -50,7 +50,7 @@ func decodeOne(in io.Reader, into runtime.Object) error {
 	if raw.left != 0 {
 		return io.ErrUnexpectedEOF
 	}
-	return unmarshal(into, data)
+	return unmarshal(into, dropManagedFields(data))
 }
 
 func unmarshal(into runtime.Object, data []byte) error {

@@ -153,7 +153,8 @@ func (b *Backend) table(ctx context.Context, q source.ListRequest, row func(*sou
 	return nil
 }
 
-// List asks for objects in protobuf and decodes them as they arrive. Events, which the watch cache does not
+// List asks for objects in protobuf and decodes them as they arrive, without the managedFields of objects that have no
+// finalizers. Events, which the watch cache does not
 // hold, come in chunks; everything else in one list from the watch cache.
 func (b *Backend) List(ctx context.Context, q source.ListRequest, each func(runtime.Object)) error {
 	info, ok := snapshot.InfoOf(q.Kind)
