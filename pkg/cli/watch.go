@@ -23,7 +23,7 @@ func (o *podsOptions) follow(ctx context.Context, w World, r *reader) error {
 		rep, err := o.look(ctx, w, r)
 		switch {
 		case ctx.Err() != nil:
-			return nil // interrupted: the way to end a watch
+			return nil //nolint:nilerr // interrupted: the way to end a watch
 		case err != nil && first:
 			return err
 		case err != nil:

@@ -99,9 +99,8 @@ func TestACauseWhoseNeedsCouldNotBeReadIsSkipped(t *testing.T) {
 
 func TestAPanicLosesOneCauseOnly(t *testing.T) {
 	s, found := picture(t)
-	broken := diagnose.Cause{Code: "ST903", Slug: "broken", Pod: func(*snapshot.Snapshot, stuck.Pod) (diagnose.Finding, bool) {
-		var p *corev1.Pod
-		return diagnose.Finding{Message: p.Name}, true
+	broken := diagnose.Cause{Code: "ST903", Slug: "broken", Pod: func(_ *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
+		return diagnose.Finding{Message: p.Object.Spec.Volumes[len(p.Ref.Name)].Name}, true
 	}}
 	d := diagnose.Run(s, found, []diagnose.Cause{broken, fork()})
 	if len(d.Findings) != 1 || d.Findings[0].Code != "ST901" {

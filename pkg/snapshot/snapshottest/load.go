@@ -1,10 +1,9 @@
-// Package snapshottest builds snapshots for tests from YAML fixtures. It reads files and must not be imported by
-// anything but tests.
 package snapshottest
 
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -71,7 +70,7 @@ func parse(path string, raw []byte) (Fixture, error) {
 	r := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(raw)))
 	for {
 		doc, err := r.Read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
