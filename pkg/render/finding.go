@@ -87,6 +87,9 @@ func (p *page) strongest(es []diagnose.Evidence, most int) []diagnose.Evidence {
 			break
 		}
 		gist := e.Field + " " + gist(e.Value)
+		if e.Count > 0 {
+			gist = e.Field // events with one reason say the same of one pod after another
+		}
 		if !p.quoted[e.Value] && !said[gist] {
 			p.quoted[e.Value], said[gist] = true, true
 			out = append(out, e)
