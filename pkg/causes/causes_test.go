@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"sigs.k8s.io/yaml"
 
@@ -220,6 +221,11 @@ func wellMade(t *testing.T, path string, f diagnose.Finding) {
 	if len(f.Evidence) == 0 {
 		t.Errorf("%s: %s shows no evidence", path, f.Slug)
 	}
+	for _, text := range []string{f.Message, f.Decide} {
+		if first := []rune(text); len(first) > 0 && (!unicode.IsUpper(first[0]) && !unicode.IsDigit(first[0]) || !strings.HasSuffix(text, ".") || strings.HasSuffix(text, "..")) {
+			t.Errorf("%s: %s: not a full sentence: %s", path, f.Slug, text)
+		}
+	}
 	for _, e := range f.Evidence {
 		if e.Object == "" || e.Field == "" {
 			t.Errorf("%s: %s has evidence that does not say where it stands: %+v", path, f.Slug, e)
@@ -311,17 +317,22 @@ func TestAlternativesExist(t *testing.T) {
 	}
 }
 
-// TestNeedsAreWhatIsRead compares what a cause declares with what its rules look at. Pods may always be looked at, and
-// a signature's own reads follow from what it matches.
+// TestNeedsAreWhatIsRead compares what a cause declares with what its rules look at, also where something optional could not be read. Pods may
+// always be looked at, and a signature's own reads follow from what it matches.
 func TestNeedsAreWhatIsRead(t *testing.T) {
 	found := discover(t)
 	for _, c := range catalogue(t) {
 		f := found[c.Slug]
 		if f == nil || !judges(c) {
-			if len(c.Needs) > 0 {
+			if len(c.Reads()) > 0 {
 				t.Errorf("%s declares needs and has no rule that reads", c.Slug)
 			}
 			continue
+		}
+		for _, k := range c.Optional {
+			if slices.Contains(c.Needs, k) {
+				t.Errorf("%s declares %s both as needed and as optional", c.Slug, k)
+			}
 		}
 		read := map[snapshot.Kind]bool{}
 		if g := c.Signature; g != nil {
@@ -329,19 +340,25 @@ func TestNeedsAreWhatIsRead(t *testing.T) {
 			read[snapshot.Node] = len(g.NodeConditions) > 0
 		}
 		for _, path := range slices.Concat(f.fixture, f.twin) {
-			fx := snapshottest.Load(t, path)
-			for _, k := range readBy(fx, c) {
-				read[k] = true
+			src := takeApart(t, path)
+			views := []snapshottest.Fixture{snapshottest.Load(t, path)}
+			for _, k := range c.Optional {
+				views = append(views, src.without(t, k))
+			}
+			for _, fx := range views {
+				for _, k := range readBy(fx, c) {
+					read[k] = true
+				}
 			}
 		}
 		for k, ok := range read {
-			if ok && k != snapshot.Pod && !slices.Contains(c.Needs, k) {
+			if ok && k != snapshot.Pod && !slices.Contains(c.Reads(), k) {
 				t.Errorf("%s reads %s and does not declare it", c.Slug, k)
 			}
 		}
-		for _, k := range c.Needs {
+		for _, k := range c.Reads() {
 			if !read[k] {
-				t.Errorf("%s declares that it needs %s; no rule of it looked at one over its fixtures", c.Slug, k)
+				t.Errorf("%s declares that it reads %s; no rule of it looked at one over its fixtures", c.Slug, k)
 			}
 		}
 	}
@@ -394,6 +411,80 @@ func TestACauseWithoutItsNeedsIsSkipped(t *testing.T) {
 	}
 }
 
+// TestACauseDoesWithoutWhatIsOptional takes each optional kind away, and all of them. What is said then may be less and less sure, but no
+// surer, and a fixture's spared pods stay spared. A twin's may be suspected, where what spares them is what could not be read, and not convicted.
+func TestACauseDoesWithoutWhatIsOptional(t *testing.T) {
+	found := discover(t)
+	for _, c := range catalogue(t) {
+		f := found[c.Slug]
+		if f == nil {
+			continue
+		}
+		for _, path := range slices.Concat(f.fixture, f.twin) {
+			src := takeApart(t, path)
+			fx := snapshottest.Load(t, path)
+			_, whole := run(t, fx, c)
+			sets := [][]snapshot.Kind{c.Optional}
+			for _, k := range c.Optional {
+				sets = append(sets, []snapshot.Kind{k})
+			}
+			for _, kinds := range sets {
+				less := src.without(t, kinds...)
+				stuckThen, d := run(t, less, c)
+				if len(d.Skips) > 0 {
+					t.Errorf("%s without %v, which are optional, was skipped: %v", path, kinds, d.Skips)
+				}
+				for _, p := range stuckThen.Stuck {
+					before, after := blames(whole, c, p.Ref), blames(d, c, p.Ref)
+					switch {
+					case after == nil:
+						continue
+					case before != nil && after.Rank() > before.Rank():
+						t.Errorf("%s without %v: pod %s is surer than with: %s, %s", path, kinds, p.Ref, after.Confidence, after.Message)
+					case before == nil && after.Confidence == diagnose.Certain:
+						t.Errorf("%s without %v: pod %s is blamed: %s, %s", path, kinds, p.Ref, after.Confidence, after.Message)
+					}
+					wellMade(t, path, *after)
+				}
+				for _, name := range fx.Header["spare"] {
+					ref := podRef(t, path, name)
+					if g := blames(d, c, ref); g != nil && len(fx.Header["want"]) > 0 {
+						t.Errorf("%s without %v: pod %s is blamed on %s: %s", path, kinds, name, c.Slug, g.Message)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestPodsAloneGiveNoNewCertainty takes every kind but pods away from every fixture, as in a dump of `kubectl get pods -o json`.
+func TestPodsAloneGiveNoNewCertainty(t *testing.T) {
+	all := catalogue(t)
+	var others []snapshot.Kind
+	for _, i := range snapshot.Kinds() {
+		if i.Kind != snapshot.Pod {
+			others = append(others, i.Kind)
+		}
+	}
+	for _, f := range discover(t) {
+		for _, path := range slices.Concat(f.fixture, f.twin) {
+			_, whole := run(t, snapshottest.Load(t, path), all...)
+			found, d := run(t, takeApart(t, path).without(t, others...), all...)
+			for _, g := range d.Findings {
+				if g.Confidence != diagnose.Certain {
+					continue
+				}
+				for _, p := range found.Stuck {
+					c := diagnose.Cause{Code: g.Code}
+					if blames(d, c, p.Ref) != nil && blames(whole, c, p.Ref) == nil {
+						t.Errorf("%s: by the pods alone %s is certain of %s, and with everything it says nothing: %s", path, g.Slug, p.Ref, g.Message)
+					}
+				}
+			}
+		}
+	}
+}
+
 // source is a fixture taken apart: its header and its objects, as JSON.
 type source struct {
 	name, head string
@@ -425,10 +516,16 @@ func takeApart(t *testing.T, path string) source {
 	return s
 }
 
-// without is the fixture as it is for somebody who may not read the kind.
-func (s source) without(t *testing.T, k snapshot.Kind) snapshottest.Fixture {
+// without is the fixture as it is for somebody who may not read the kinds.
+func (s source) without(t *testing.T, kinds ...snapshot.Kind) snapshottest.Fixture {
 	t.Helper()
-	return s.rewrite(t, fmt.Sprintf("# unread: %s\n", k), func(obj map[string]any) bool { return obj["kind"] != string(k) })
+	head := "# unread:"
+	for _, k := range kinds {
+		head += " " + string(k)
+	}
+	return s.rewrite(t, head+"\n", func(obj map[string]any) bool {
+		return !slices.ContainsFunc(kinds, func(k snapshot.Kind) bool { return obj["kind"] == string(k) })
+	})
 }
 
 // rewrite loads the fixture with one more header line, and with the objects that keep lets through, as it left them.
@@ -548,7 +645,7 @@ func TestCodesAndSlugsAreUniqueAndWellFormed(t *testing.T) {
 		if c.Reach == "" {
 			t.Errorf("%s %s says nothing of its reach", c.Code, c.Slug)
 		}
-		for _, k := range c.Needs {
+		for _, k := range c.Reads() {
 			if _, ok := snapshot.InfoOf(k); !ok || k == snapshot.Pod {
 				t.Errorf("%s needs %s: pods are always there, and nothing but the kinds of a snapshot can be needed", c.Slug, k)
 			}

@@ -149,7 +149,7 @@ func (e *engine) pod(c Cause, p stuck.Pod) {
 		e.guard(c, p.Ref.String(), func() {
 			if ev := g.match(e.s, p); len(ev) > 0 {
 				f := Finding{
-					Subject: p.Ref, Confidence: g.Confidence, Evidence: ev,
+					Subject: p.Ref, Confidence: Fresh(e.s, g.Confidence, ev), Evidence: ev,
 					Alternatives: g.Alternatives, Decide: g.Decide,
 				}
 				if g.OnNode && p.Node != "" {

@@ -39,11 +39,12 @@ func (t Text) empty() bool { return len(t.All)+len(t.Any)+len(t.None) == 0 }
 
 // EventMatch recognises an event about the pod.
 type EventMatch struct {
-	Reasons []string // any of these; none means any reason
+	Reasons []string // any of these; none means any reason but those of probes and hooks, which quote the container
 	Text
 }
 
-// WaitingMatch recognises why a container waits, or how it ended.
+// WaitingMatch recognises why a container waits, or why it could not be started. What a container that ran left behind as its own last words
+// is matched only where Reasons names how it ended ("Error").
 type WaitingMatch struct {
 	Reasons []string
 	Text
@@ -81,6 +82,13 @@ type Signature struct {
 
 // applies tells whether the signature is meant for a pod in this state and stage.
 func (g *Signature) applies(p stuck.Pod) bool {
+	switch p.Stage {
+	case stuck.FinalizersOnly, stuck.NodeGone, stuck.NeverScheduled:
+		// Nothing that a node or its runtime said holds such a pod.
+		if !slices.Contains(g.Stages, p.Stage) {
+			return false
+		}
+	}
 	return (len(g.States) == 0 || slices.Contains(g.States, p.State)) &&
 		(len(g.Stages) == 0 || slices.Contains(g.Stages, p.Stage))
 }
@@ -92,9 +100,9 @@ func (g *Signature) match(s *snapshot.Snapshot, p stuck.Pod) []Evidence {
 	}
 	var out []Evidence
 	if len(g.Events) > 0 {
-		for _, e := range s.Events(p.Ref) {
+		for _, e := range Events(s, p) {
 			for _, m := range g.Events {
-				if matches(m.Reasons, m.Text, e.Reason, e.Message) {
+				if (len(m.Reasons) > 0 || !OwnWords(e.Reason)) && matches(m.Reasons, m.Text, e.Reason, e.Message) {
 					out = append(out, EventEvidence(e))
 					break
 				}
@@ -146,15 +154,24 @@ func (g *Signature) matchContainers(p stuck.Pod) []Evidence {
 	st := &p.Object.Status
 	for _, l := range [][]corev1.ContainerStatus{st.InitContainerStatuses, st.ContainerStatuses} {
 		for i := range l {
-			for _, seen := range []struct{ field, reason, message string }{
-				{"state.waiting", waiting(l[i]).Reason, waiting(l[i]).Message},
-				{"state.terminated", terminated(l[i].State).Reason, terminated(l[i].State).Message},
-				{"lastState.terminated", terminated(l[i].LastTerminationState).Reason, terminated(l[i].LastTerminationState).Message},
+			for _, seen := range []struct {
+				field, reason, message string
+				ended                  bool
+			}{
+				{"state.waiting", waiting(l[i]).Reason, waiting(l[i]).Message, false},
+				{"state.terminated", terminated(l[i].State).Reason, terminated(l[i].State).Message, true},
+				{"lastState.terminated", terminated(l[i].LastTerminationState).Reason, terminated(l[i].LastTerminationState).Message, true},
 			} {
 				if seen.reason == "" && seen.message == "" {
 					continue
 				}
+				if seen.ended && l[i].State.Running != nil {
+					continue // it started since
+				}
 				for _, m := range g.Waiting {
+					if seen.ended && !runtimeSpoke(seen.reason) && !slices.Contains(m.Reasons, seen.reason) {
+						continue // the message is the container's own, for which the match does not ask
+					}
 					if matches(m.Reasons, m.Text, seen.reason, seen.message) {
 						out = append(out, Evidence{
 							Object: p.Ref.String(), Field: fmt.Sprintf("status.containerStatuses[%s].%s", l[i].Name, seen.field),
@@ -167,6 +184,12 @@ func (g *Signature) matchContainers(p stuck.Pod) []Evidence {
 		}
 	}
 	return out
+}
+
+// runtimeSpoke tells whether the message of an ended container is the runtime's, which could not start it, and not what the container itself
+// left behind (pkg/kubelet/kuberuntime: its termination message, or the end of its log).
+func runtimeSpoke(reason string) bool {
+	return slices.Contains([]string{"StartError", "ContainerCannotRun", "RunContainerError", "CreateContainerError"}, reason)
 }
 
 func (m ConditionMatch) match(typ string, status corev1.ConditionStatus, reason, message string) bool {

@@ -74,7 +74,7 @@ func Ago(d time.Duration) string { return Short(d) + " ago" }
 
 // Short words a duration with the units that matter.
 func Short(d time.Duration) string {
-	d = d.Round(time.Second)
+	d = d.Truncate(time.Second)
 	switch {
 	case d < 2*time.Minute:
 		return fmt.Sprintf("%ds", int(d.Seconds()))

@@ -34,7 +34,7 @@ func candidate(pod *corev1.Pod) bool {
 func (p *plan) readPods(ctx context.Context) {
 	suspects := p.suspects()
 	p.budget(suspects)
-	var deleted map[types.NamespacedName]bool
+	deleted := map[types.NamespacedName]bool{}
 	p.all(
 		func() { p.readSuspects(ctx, suspects) },
 		func() {
@@ -42,7 +42,14 @@ func (p *plan) readPods(ctx context.Context) {
 				p.readWaiting(ctx, "spec.nodeName=")
 			}
 		},
-		func() { deleted = p.findDeleted(ctx) },
+		func() {
+			switch {
+			case p.deleted != nil:
+				deleted = p.deleted()
+			case len(p.query.Names) == 0 && p.anyWord(ended):
+				p.findDeleted(ctx, deleted)
+			}
+		},
 	)
 	// A pod that only its finalizers or its node's cleanup hold can be on a node that looked healthy.
 	var late []string
@@ -166,6 +173,18 @@ func (p *plan) readNodePods(ctx context.Context, nodes []string) {
 	p.all(tasks...)
 }
 
+// nodeRead is a node whose pods are read ahead. They are not chosen from before the census is known.
+type nodeRead struct {
+	done chan struct{} // closed when the others are set
+	pods []*corev1.Pod
+	err  error
+}
+
+// podsOf asks for the pods of a node, by the one field that the watch cache has an index of.
+func podsOf(node string) ListRequest {
+	return ListRequest{Kind: snapshot.Pod, FieldSelector: "spec.nodeName=" + node}
+}
+
 func (p *plan) readNode(ctx context.Context, node string) {
 	p.mu.Lock()
 	skip := p.read[node] || p.closed
@@ -175,12 +194,25 @@ func (p *plan) readNode(ctx context.Context, node string) {
 		return
 	}
 	complete := true
-	r := ListRequest{Kind: snapshot.Pod, FieldSelector: "spec.nodeName=" + node}
-	err := p.list(ctx, r, func(o runtime.Object) {
-		if pod, ok := o.(*corev1.Pod); ok && !p.pods.add(pod) {
+	add := func(pod *corev1.Pod) {
+		if !p.pods.add(pod) {
 			complete = false
 		}
-	})
+	}
+	var err error
+	if n := p.early[node]; n != nil {
+		<-n.done
+		for _, pod := range n.pods {
+			add(pod)
+		}
+		err, n.pods = n.err, nil
+	} else {
+		err = p.list(ctx, podsOf(node), func(o runtime.Object) {
+			if pod, ok := o.(*corev1.Pod); ok {
+				add(pod)
+			}
+		})
+	}
 	switch {
 	case apierrors.IsForbidden(err):
 		p.mu.Lock()
@@ -198,11 +230,7 @@ func (p *plan) readNode(ctx context.Context, node string) {
 }
 
 // findDeleted looks for pods in a terminal phase that are being deleted: their STATUS word hides it.
-func (p *plan) findDeleted(ctx context.Context) map[types.NamespacedName]bool {
-	deleted := map[types.NamespacedName]bool{}
-	if len(p.query.Names) > 0 || !p.anyWord(ended) {
-		return deleted
-	}
+func (p *plan) findDeleted(ctx context.Context, deleted map[types.NamespacedName]bool) {
 	r := p.terminal()
 	r.MetadataOnly = true
 	err := p.list(ctx, r, func(o runtime.Object) {
@@ -213,7 +241,6 @@ func (p *plan) findDeleted(ctx context.Context) map[types.NamespacedName]bool {
 	if err != nil {
 		p.gap(snapshot.Pod, p.query.Namespace, "", fmt.Errorf("pods in phase Failed or Succeeded that are being deleted: %w", err))
 	}
-	return deleted
 }
 
 // terminal asks for the pods in a terminal phase: in one list, because every selector by phase walks all pods.

@@ -34,12 +34,19 @@ func (p *plan) survey(ctx context.Context) error {
 	selective := p.query.LabelSelector != "" || p.query.FieldSelector != ""
 	p.census.Namespace = p.query.Namespace
 	p.census.Nodes = map[string]*snapshot.NodeCount{}
+	seen := 0
+	look := func(r *Row) {
+		rows[rowKey{r.Node, r.Status}]++
+		if seen++; seen > p.limits.small {
+			p.readAhead(ctx, r)
+		}
+	}
 	p.all(
 		func() {
 			censusErr = p.count(ctx, "", "", func(r *Row) {
 				p.census.Add(r.Node, r.Status, r.Ready, r.Containers)
 				if !selective {
-					rows[rowKey{r.Node, r.Status}]++
+					look(r)
 				}
 			})
 		},
@@ -47,9 +54,7 @@ func (p *plan) survey(ctx context.Context) error {
 			if !selective {
 				return
 			}
-			selectErr = p.count(ctx, p.query.FieldSelector, p.query.LabelSelector, func(r *Row) {
-				rows[rowKey{r.Node, r.Status}]++
-			})
+			selectErr = p.count(ctx, p.query.FieldSelector, p.query.LabelSelector, look)
 		},
 		func() { p.readNamed(ctx) },
 		func() { p.readNodes(ctx) },
@@ -100,6 +105,38 @@ func (p *plan) survey(ctx context.Context) error {
 }
 
 type rowKey struct{ node, word string }
+
+// readAhead begins to read what the row makes certain to be needed, while a big cluster's census is still coming in.
+// It is called from one goroutine.
+func (p *plan) readAhead(ctx context.Context, r *Row) {
+	if len(p.query.Names) > 0 {
+		return
+	}
+	if p.deleted == nil && ended(r.Status) {
+		done, found := make(chan struct{}), map[types.NamespacedName]bool{}
+		p.deleted = func() map[types.NamespacedName]bool { <-done; return found }
+		p.ahead.Go(func() {
+			defer close(done)
+			p.findDeleted(ctx, found)
+		})
+	}
+	// The nodes of one namespace's pods wait until it is known whether other namespaces may be read.
+	if p.query.Namespace != "" || r.Node == "" || !suspicious(r.Status) || ambiguous(r.Status) ||
+		p.early[r.Node] != nil || len(p.early) >= p.limits.early {
+		return
+	}
+	n := &nodeRead{done: make(chan struct{})}
+	p.early[r.Node] = n
+	node := r.Node
+	p.ahead.Go(func() {
+		defer close(n.done)
+		n.err = p.list(ctx, podsOf(node), func(o runtime.Object) {
+			if pod, ok := o.(*corev1.Pod); ok {
+				n.pods = append(n.pods, pod)
+			}
+		})
+	})
+}
 
 func noPods(namespace string, err error) error {
 	if apierrors.IsForbidden(err) {

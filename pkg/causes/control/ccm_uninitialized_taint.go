@@ -2,6 +2,7 @@ package control
 
 import (
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -37,12 +38,15 @@ func ccmUninitializedTaint() diagnose.Cause {
 				"https://kubernetes.io/docs/reference/labels-annotations-taints/#node-cloudprovider-kubernetes-io-uninitialized",
 			},
 		},
-		Reach: scope.ReachCluster,
-		Needs: []snapshot.Kind{snapshot.Node},
+		Reach:    scope.ReachCluster,
+		Optional: []snapshot.Kind{snapshot.Node},
 		Cluster: func(s *snapshot.Snapshot, r scope.Result) []diagnose.Finding {
 			f := diagnose.Finding{
 				Subject:    snapshot.Ref{Kind: snapshot.Lease, Namespace: metav1.NamespaceSystem, Name: "cloud-controller-manager"},
 				Confidence: diagnose.Certain,
+			}
+			if !s.Complete(snapshot.Node, "") {
+				return byScheduler(r, f)
 			}
 			nodes, free := 0, 0
 			for _, n := range s.Nodes() {
@@ -63,7 +67,7 @@ func ccmUninitializedTaint() diagnose.Cause {
 				return nil
 			}
 			for _, p := range all(r) {
-				if p.State == stuck.Unschedulable && p.Node == "" && !toleratesKey(p.Object, uninitializedTaint) {
+				if p.State == stuck.Unschedulable && p.Node == "" && !toleratesKey(p.Object, uninitializedTaint) && turnedAwayByTaints(p.Object) {
 					f.Explains = append(f.Explains, p.Ref)
 				}
 			}
@@ -78,6 +82,34 @@ func ccmUninitializedTaint() diagnose.Cause {
 			return []diagnose.Finding{f}
 		},
 	}
+}
+
+// byScheduler goes by what the scheduler says of the pods, where not every node could be read. Newer schedulers name no taints.
+func byScheduler(r scope.Result, f diagnose.Finding) []diagnose.Finding {
+	f.Confidence = diagnose.Likely
+	for _, p := range all(r) {
+		c := snapshot.PodCondition(p.Object, corev1.PodScheduled)
+		if p.State != stuck.Unschedulable || c == nil || p.For < settled || !strings.Contains(c.Message, uninitializedTaint) {
+			continue
+		}
+		f.Explains = append(f.Explains, p.Ref)
+		f.Evidence = append(f.Evidence, diagnose.Evidence{Object: p.Ref.String(), Field: "status.conditions[PodScheduled]", Value: c.Message})
+		if strings.Contains(c.Message, ", ") {
+			f.Confidence = diagnose.Possible // other nodes turned the pod away for other reasons
+		}
+	}
+	if len(f.Explains) == 0 {
+		return nil
+	}
+	f.Message = fmt.Sprintf("The scheduler finds nodes with the taint %s, which the cloud controller manager has not taken away, and %s for room.", uninitializedTaint, waitVerb(len(f.Explains)))
+	return []diagnose.Finding{f}
+}
+
+// turnedAwayByTaints tells whether the scheduler speaks of taints, or of nothing at all. A pod that it did not hold against any node waits for
+// something else, a claim for instance.
+func turnedAwayByTaints(p *corev1.Pod) bool {
+	c := snapshot.PodCondition(p, corev1.PodScheduled)
+	return c == nil || c.Message == "" || strings.Contains(c.Message, "taint")
 }
 
 func uninitialized(n *corev1.Node) *corev1.Taint {

@@ -79,7 +79,7 @@ func controlPlaneDownCluster(s *snapshot.Snapshot, r scope.Result) []diagnose.Fi
 			Explains:   explains,
 			Confidence: diagnose.Likely,
 			Message: fmt.Sprintf("No %s has renewed its lease for %s (last holder %s): %s. %s for it: %s.",
-				c.lease, short(age), holder, c.what, waitVerb(len(explains)), some(explains)),
+				c.lease, scope.Short(age), holder, c.what, waitVerb(len(explains)), some(explains)),
 			Evidence: []diagnose.Evidence{{
 				Object: "lease " + metav1.NamespaceSystem + "/" + c.lease, Field: "spec.renewTime",
 				Value: l.Spec.RenewTime.UTC().Format(time.RFC3339),

@@ -39,8 +39,8 @@ func foregroundDeletionWaiting() diagnose.Cause {
 				"https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/controller/garbagecollector/garbagecollector.go",
 			},
 		},
-		Reach: scope.ReachPod,
-		Needs: []snapshot.Kind{snapshot.PersistentVolumeClaim},
+		Reach:    scope.ReachPod,
+		Optional: []snapshot.Kind{snapshot.PersistentVolumeClaim},
 		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 			if p.Stage != stuck.FinalizersOnly || p.Object == nil {
 				return diagnose.Finding{}, false
@@ -62,7 +62,11 @@ func foregroundDeletionWaiting() diagnose.Cause {
 				f.Evidence = append(f.Evidence, diagnose.Evidence{Object: deps[0], Field: "metadata.ownerReferences[].uid", Value: string(p.Object.UID)})
 				return f, true
 			}
-			f.Message = fmt.Sprintf("The garbage collector has not taken its finalizer %s off pod %s, %s after the final delete; no dependent of it was found.", name, p.Ref.Name, short(p.For))
+			found := "no dependent of it was found"
+			if !s.Complete(snapshot.PersistentVolumeClaim, p.Ref.Namespace) {
+				found = "what it owns could not be read in full"
+			}
+			f.Message = fmt.Sprintf("The garbage collector has not taken its finalizer %s off pod %s, %s after the final delete; %s.", name, p.Ref.Name, scope.Short(p.For), found)
 			f.Alternatives = []string{"control-plane-down", "webhook-unavailable-blocks-update", "webhook-mutates-immutable-on-update"}
 			f.Decide = "Whether kube-controller-manager renews its lease, whether all APIServices are available, and whether the API server accepts the removal with --dry-run=server."
 			return f, true

@@ -72,11 +72,11 @@ func foreignFinalizerControllerGonePod(s *snapshot.Snapshot, p stuck.Pod) (diagn
 	if p.For >= settled {
 		f.Confidence = diagnose.Likely
 	}
-	f.Message = fmt.Sprintf("Nothing but the finalizer %s holds the object; the final delete was done %s ago.", strings.Join(foreign, ", "), short(p.For))
+	f.Message = fmt.Sprintf("Nothing but the finalizer %s holds the object; the final delete was done %s ago.", strings.Join(foreign, ", "), scope.Short(p.For))
 	if w, ok := writerOf(p.Object, foreign[0]); ok {
 		f.Message += fmt.Sprintf(" It was put there by %q", w.Manager)
 		if w.Time != nil {
-			f.Message += fmt.Sprintf(", %s ago", short(max(s.Now().Sub(w.Time.Time), 0)))
+			f.Message += fmt.Sprintf(", %s ago", scope.Short(max(s.Now().Sub(w.Time.Time), 0)))
 		}
 		f.Message += ", which is gone, or waits for something."
 		f.Evidence = append(f.Evidence, diagnose.Evidence{Object: p.Ref.String(), Field: "metadata.managedFields[].manager", Value: w.Manager})

@@ -44,9 +44,9 @@ func jobTrackingFinalizerOrphan() diagnose.Cause {
 				"https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/controller/job/job_controller.go",
 			},
 		},
-		Reach: scope.ReachPod,
-		Needs: []snapshot.Kind{snapshot.Job},
-		Pod:   jobTrackingFinalizerOrphanPod,
+		Reach:    scope.ReachPod,
+		Optional: []snapshot.Kind{snapshot.Job},
+		Pod:      jobTrackingFinalizerOrphanPod,
 	}
 }
 
@@ -63,7 +63,7 @@ func jobTrackingFinalizerOrphanPod(s *snapshot.Snapshot, p stuck.Pod) (diagnose.
 		Alternatives: []string{"webhook-mutates-immutable-on-update", "webhook-unavailable-blocks-update", "control-plane-down"},
 		Decide:       "Try the removal with --dry-run=server: it either passes, or names the webhook or the rule that refuses it.",
 	}
-	held := fmt.Sprintf("The final delete of pod %s was done %s ago; the finalizer %s holds its object", p.Ref.Name, short(p.For), batchv1.JobTrackingFinalizer)
+	held := fmt.Sprintf("The final delete of pod %s was done %s ago; the finalizer %s holds its object", p.Ref.Name, scope.Short(p.For), batchv1.JobTrackingFinalizer)
 	c := metav1.GetControllerOf(p.Object)
 	if c == nil || c.Kind != string(snapshot.Job) {
 		f.Message = held + ", although no Job owns the pod any more."

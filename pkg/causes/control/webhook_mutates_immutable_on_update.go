@@ -42,9 +42,9 @@ func webhookMutatesImmutableOnUpdate() diagnose.Cause {
 				"https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/apis/core/validation/validation.go",
 			},
 		},
-		Reach:   scope.ReachShared,
-		Needs:   []snapshot.Kind{snapshot.MutatingWebhookConfiguration, snapshot.Service, snapshot.EndpointSlice, snapshot.Namespace, snapshot.Lease, snapshot.Event},
-		Cluster: webhookMutatesCluster,
+		Reach:    scope.ReachShared,
+		Optional: []snapshot.Kind{snapshot.EndpointSlice, snapshot.Event, snapshot.Lease, snapshot.MutatingWebhookConfiguration, snapshot.Namespace, snapshot.Service},
+		Cluster:  webhookMutatesCluster,
 	}
 }
 
@@ -90,6 +90,8 @@ func webhookMutatesCluster(s *snapshot.Snapshot, r scope.Result) []diagnose.Find
 			f.Message = fmt.Sprintf("The API server refuses updates of pods, because something changes a field that may not change; the only mutating webhook that acts on them is %s.", strings.Join(names, ", "))
 		case len(configs) > 1:
 			f.Message = fmt.Sprintf("The API server refuses updates of pod %s, because something changes a field that may not change. Mutating webhooks that act on them: %s.", p.Ref.Name, strings.Join(names, ", "))
+		case s.Gap(snapshot.MutatingWebhookConfiguration) != nil && !s.Complete(snapshot.MutatingWebhookConfiguration, ""):
+			f.Message = fmt.Sprintf("The API server refuses updates of pod %s, because something changes a field that may not change. Which mutating webhooks act on them could not be read.", p.Ref.Name)
 		default:
 			f.Message = fmt.Sprintf("The API server refuses updates of pod %s, because something changes a field that may not change. No webhook acts on them: look at MutatingAdmissionPolicies and LimitRanges.", p.Ref.Name)
 		}

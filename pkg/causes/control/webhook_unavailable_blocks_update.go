@@ -2,6 +2,7 @@ package control
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
@@ -36,12 +37,10 @@ func webhookUnavailableBlocksUpdate() diagnose.Cause {
 				"https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/kubelet/status/status_manager.go",
 			},
 		},
-		Reach: scope.ReachShared,
-		Needs: []snapshot.Kind{
-			snapshot.ValidatingWebhookConfiguration, snapshot.MutatingWebhookConfiguration, snapshot.Service, snapshot.EndpointSlice,
-			snapshot.Namespace, snapshot.Event,
-		},
-		Cluster: webhookUnavailableCluster,
+		Reach:    scope.ReachShared,
+		Needs:    []snapshot.Kind{snapshot.MutatingWebhookConfiguration, snapshot.ValidatingWebhookConfiguration},
+		Optional: []snapshot.Kind{snapshot.EndpointSlice, snapshot.Event, snapshot.Namespace, snapshot.Service},
+		Cluster:  webhookUnavailableCluster,
 	}
 }
 
@@ -57,12 +56,14 @@ func webhookUnavailableCluster(s *snapshot.Snapshot, r scope.Result) []diagnose.
 		}
 		b := backendOf(s, h)
 		var f diagnose.Finding
-		sure, spoken := true, false
+		nodes := true
+		var spoken []diagnose.Evidence
+		var guessed []snapshot.Ref // pods that it may be in the way of
 		for _, p := range pods {
 			said := refusals(s, p.Pod, h.name)
 			if len(said) > 0 {
-				f.Explains, spoken = append(f.Explains, p.Ref), true
-				f.Evidence = append(f.Evidence, said...)
+				f.Explains = append(f.Explains, p.Ref)
+				spoken = append(spoken, said...)
 				continue
 			}
 			if !b.down {
@@ -70,29 +71,37 @@ func webhookUnavailableCluster(s *snapshot.Snapshot, r scope.Result) []diagnose.
 			}
 			for _, n := range nextWrites(p) {
 				if calls, known := h.calls(s, p.Object, n.op, n.subresource); calls {
+					if !known || !b.known {
+						guessed = append(guessed, p.Ref)
+						break
+					}
 					f.Explains = append(f.Explains, p.Ref)
-					sure = sure && known
+					nodes = nodes && (p.facts.Ready != "" || p.Stage == stuck.FinalizersOnly || p.Stage == stuck.NodeGone || p.Stage == stuck.NeverScheduled)
 					break
 				}
 			}
+		}
+		sure := len(f.Explains) > 0
+		if !sure {
+			f.Explains = guessed
 		}
 		if len(f.Explains) == 0 {
 			continue
 		}
 		f.Subject = h.config
-		f.Evidence = append(b.ev, f.Evidence...)
+		f.Evidence = slices.Concat(b.ev, spoken)
 		f.Evidence = append(f.Evidence, diagnose.Evidence{Object: h.config.String(), Field: "webhooks[" + h.name + "].failurePolicy", Value: string(admissionv1.Fail)})
 		why := b.why
 		switch {
-		case spoken:
-			f.Confidence = diagnose.Certain
+		case len(spoken) > 0:
+			f.Confidence = diagnose.Fresh(s, diagnose.Certain, spoken)
 			if why == "" {
 				why = "the API server fails to call it"
 			}
 		case !sure:
 			f.Confidence = diagnose.Possible
 			f.Decide = "Change the pod's status with --dry-run=server: the answer names the webhook if it is in the way."
-		case b.gone:
+		case b.gone && nodes:
 			f.Confidence = diagnose.Certain
 		default:
 			f.Confidence = diagnose.Likely

@@ -128,8 +128,10 @@ func onlyNames(sel *metav1.LabelSelector) bool {
 type backend struct {
 	down bool
 	gone bool // its Service does not exist
-	why  string
-	ev   []diagnose.Evidence
+	// known is false where the Service itself could not be read, and may be one without endpoints of its own.
+	known bool
+	why   string
+	ev    []diagnose.Evidence
 }
 
 // backendOf looks for the Service of a webhook and for its ready endpoints. Not down can mean that nothing is
@@ -143,7 +145,7 @@ func backendOf(s *snapshot.Snapshot, h hook) backend {
 	switch s.Has(snapshot.Service, ns, name) {
 	case snapshot.Absent:
 		return backend{
-			down: true, gone: true, why: fmt.Sprintf("its Service %s/%s does not exist", ns, name),
+			down: true, gone: true, known: true, why: fmt.Sprintf("its Service %s/%s does not exist", ns, name),
 			ev: []diagnose.Evidence{{Object: h.config.String(), Field: "webhooks[" + h.name + "].clientConfig.service", Value: ns + "/" + name + " (does not exist)"}},
 		}
 	case snapshot.Present:
@@ -168,7 +170,7 @@ func backendOf(s *snapshot.Snapshot, h hook) backend {
 		return backend{}
 	}
 	return backend{
-		down: true, why: fmt.Sprintf("its Service %s/%s has no ready endpoint (of %d)", ns, name, all),
+		down: true, known: s.Has(snapshot.Service, ns, name) == snapshot.Present, why: fmt.Sprintf("its Service %s/%s has no ready endpoint (of %d)", ns, name, all),
 		ev: []diagnose.Evidence{{Object: ref.String(), Field: "endpoints", Value: fmt.Sprintf("0 ready of %d", all)}},
 	}
 }

@@ -56,7 +56,7 @@ func cniChainedPluginDead() diagnose.Cause {
 			a := agentsOn(s, p.Node)
 			c := diagnose.Likely
 			if a.ill {
-				c = diagnose.Certain
+				c = diagnose.Fresh(s, diagnose.Certain, ev)
 			}
 			return diagnose.Finding{
 				Subject: nodeRef(p), Confidence: c, Evidence: append(ev, a.ev...),

@@ -43,13 +43,14 @@ func cniNetAttachDefMissing() diagnose.Cause {
 			if len(ev) == 0 {
 				return diagnose.Finding{}, false
 			}
+			sure := diagnose.Fresh(s, diagnose.Certain, ev)
 			wants := ""
 			if a := p.Object.Annotations[networksAnnotation]; a != "" {
 				wants = fmt.Sprintf(" It asks for %q in annotation %s.", quote(a), networksAnnotation)
 				ev = append(ev, diagnose.Evidence{Object: p.Ref.String(), Field: "metadata.annotations[" + networksAnnotation + "]", Value: a})
 			}
 			return diagnose.Finding{
-				Subject: p.Ref, Confidence: diagnose.Certain, Evidence: ev,
+				Subject: p.Ref, Confidence: sure, Evidence: ev,
 				Message: fmt.Sprintf("Multus does not find a network that the pod asks for: %s.%s", quote(ev[0].Value), wants),
 			}, true
 		},

@@ -2,6 +2,7 @@ package network
 
 import (
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -45,11 +46,11 @@ func cniNotInitialized() diagnose.Cause {
 				"https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/kubelet/kubelet.go",
 			},
 		},
-		Reach: scope.ReachNode,
-		Needs: []snapshot.Kind{snapshot.Node, snapshot.Event},
-		Pod:   cniNotInitializedPod,
-		Node:  cniNotInitializedNode,
-		Log:   []string{"cni plugin not initialized", "cni config uninitialized", "No networks found in /etc/cni/net.d", "no CNI configuration file in /etc/cni/net.d"},
+		Reach:    scope.ReachNode,
+		Optional: []snapshot.Kind{snapshot.Event, snapshot.Node},
+		Pod:      cniNotInitializedPod,
+		Node:     cniNotInitializedNode,
+		Log:      []string{"cni plugin not initialized", "cni config uninitialized", "No networks found in /etc/cni/net.d", "no CNI configuration file in /etc/cni/net.d"},
 	}
 }
 
@@ -101,9 +102,14 @@ func cniNotInitializedPod(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, 
 			}
 			f.Confidence = diagnose.Possible
 		}
+	} else if s.Now().Sub(ev[len(ev)-1].Last) > repeated {
+		f.Confidence = diagnose.Possible // the node may have got its plugin since
 	}
 	return f, true
 }
+
+// repeated is how often at least kubelet repeats an event that still holds (client-go/tools/record EventSourceObjectSpamFilter: one in 5 minutes).
+const repeated = 6 * time.Minute
 
 func notReadyEvents(s *snapshot.Snapshot, p stuck.Pod) []diagnose.Evidence {
 	return sandboxEvents(s, p, []string{reasonNotReady, reasonCreate, reasonKill}, notInitialized())

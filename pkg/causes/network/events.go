@@ -46,7 +46,7 @@ func sandboxEvents(s *snapshot.Snapshot, p stuck.Pod, reasons []string, texts ..
 		}
 		reasons = slices.DeleteFunc(slices.Clone(reasons), func(r string) bool { return r != reasonKill })
 	case stuck.ContainerCreating, stuck.PodInitializing, stuck.Init, stuck.Pending:
-		if c := snapshot.PodCondition(p.Object, corev1.PodReadyToStartContainers); c != nil && c.Status == corev1.ConditionTrue {
+		if hasSandbox(p.Object) {
 			return nil
 		}
 	default:
@@ -56,7 +56,7 @@ func sandboxEvents(s *snapshot.Snapshot, p stuck.Pod, reasons []string, texts ..
 		return nil
 	}
 	var out []diagnose.Evidence
-	for _, e := range s.Events(p.Ref) {
+	for _, e := range diagnose.Events(s, p) {
 		if !slices.Contains(reasons, e.Reason) {
 			continue
 		}
@@ -68,6 +68,21 @@ func sandboxEvents(s *snapshot.Snapshot, p stuck.Pod, reasons []string, texts ..
 		out = out[len(out)-3:]
 	}
 	return out
+}
+
+// hasSandbox tells whether the pod's sandbox and network are there: by the condition that kubelet sets since 1.28, else because a container runs.
+func hasSandbox(p *corev1.Pod) bool {
+	if c := snapshot.PodCondition(p, corev1.PodReadyToStartContainers); c != nil {
+		return c.Status == corev1.ConditionTrue
+	}
+	for _, l := range [][]corev1.ContainerStatus{p.Status.InitContainerStatuses, p.Status.ContainerStatuses} {
+		for i := range l {
+			if l[i].State.Running != nil {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // nodeRef names the pod's node, or the pod where it has none.

@@ -17,7 +17,8 @@ const clockAhead = 2 * time.Minute
 func clockSkew() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST104", Slug: "clock-skew", Reach: scope.ReachNode,
-		Needs: []snapshot.Kind{snapshot.Event, snapshot.Lease},
+		Needs:    []snapshot.Kind{snapshot.Lease},
+		Optional: []snapshot.Kind{snapshot.Event},
 		Doc: diagnose.Doc{
 			Title:     "The node's clock is wrong",
 			Symptom:   "The node renews its lease with a time that lies ahead, and what talks to the API from it is refused as Unauthorized or for a certificate that is not valid yet.",
@@ -51,6 +52,10 @@ func clockSkew() diagnose.Cause {
 				return false
 			})
 			f.Message = fmt.Sprintf("The clock of node %s is %s ahead of the API server's, and calls from it are refused.", g.Node, scope.Short(ahead))
+			if len(f.Explains) == 0 && len(g.Stuck) > 0 && !diagnose.Heard(s, g.Stuck[0].Ref.Namespace) {
+				f.Explains, f.Confidence = refs(g, waitsForKubelet), diagnose.Possible
+				f.Message = fmt.Sprintf("The clock of node %s is %s ahead of the API server's. Whether calls from it are refused could not be read.", g.Node, scope.Short(ahead))
+			}
 			return f, len(f.Explains) > 0
 		},
 		Log: []string{"token not valid yet (nbf)"},

@@ -89,7 +89,7 @@ func findDisruption(s *snapshot.Snapshot, r scope.Result) []diagnose.Finding {
 	if down == nodes {
 		return []diagnose.Finding{{
 			Subject: snapshot.Ref{Kind: "Cluster", Name: "all-nodes"}, Confidence: diagnose.Certain, Explains: all,
-			Message:  fmt.Sprintf("None of %s is ready, so the node controller evicts nothing: %s left on nodes that have been silent for longer than is tolerated.", count(nodes, "node"), count(len(all), "pod")),
+			Message:  fmt.Sprintf("None of %s is ready, so the node controller evicts nothing. It leaves %s on nodes that have been silent for longer than is tolerated.", count(nodes, "node"), count(len(all), "pod")),
 			Evidence: []diagnose.Evidence{{Object: "nodes", Field: "status.conditions[Ready]", Value: fmt.Sprintf("%d of %d not True", down, nodes)}},
 		}}
 	}
@@ -108,7 +108,7 @@ func findDisruption(s *snapshot.Snapshot, r scope.Result) []diagnose.Finding {
 		}
 		out = append(out, diagnose.Finding{
 			Subject: snapshot.Ref{Kind: "Zone", Name: name}, Confidence: diagnose.Likely, Explains: pods,
-			Message:  fmt.Sprintf("%d of the %d nodes of zone %s are not ready, and %s: %s left on nodes that have been silent for longer than is tolerated.", z.down, z.nodes, name, what, count(len(pods), "pod")),
+			Message:  fmt.Sprintf("%d of the %d nodes of zone %s are not ready, and %s. It leaves %s on nodes that have been silent for longer than is tolerated.", z.down, z.nodes, name, what, count(len(pods), "pod")),
 			Evidence: []diagnose.Evidence{{Object: "nodes of zone " + name, Field: "status.conditions[Ready]", Value: fmt.Sprintf("%d of %d not True", z.down, z.nodes)}},
 		})
 	}

@@ -13,7 +13,8 @@ import (
 func nodeDeletedCloudVMGone() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST106", Slug: "node-deleted-cloud-vm-gone", Reach: scope.ReachNode,
-		Needs: []snapshot.Kind{snapshot.Event, snapshot.Node},
+		Needs:    []snapshot.Kind{snapshot.Node},
+		Optional: []snapshot.Kind{snapshot.Event},
 		Doc: diagnose.Doc{
 			Title:   "The node no longer exists",
 			Symptom: "Pods are bound to a node that is not in the list of nodes any more, and no kubelet answers for it.",
@@ -28,7 +29,7 @@ func nodeDeletedCloudVMGone() diagnose.Cause {
 			Remedies: []diagnose.Remedy{
 				{ID: "wait-for-podgc", Risk: diagnose.RiskNone, Text: "Wait a minute: PodGC does the rest.", Command: "kubectl get pod {pod} -n {namespace} -o yaml"},
 				{ID: "check-controller-manager", Risk: diagnose.RiskNone, Text: "If nothing happens: see whether kube-controller-manager is alive, and whether a webhook refuses its update of pods/status.", Command: "kubectl get lease kube-controller-manager -n kube-system -o yaml"},
-				{ID: "force-delete-pod", Risk: diagnose.RiskHigh, Text: "When the machine is known to be gone: remove the pod from the API. Volumes may stay attached on paper until the attach-detach controller has let them go.", Command: "kubectl delete pod {pod} -n {namespace} --grace-period=0 --force"},
+				{ID: "force-delete-pod", Risk: diagnose.RiskHigh, Text: "When the machine is known to be gone: remove the pod from the API. On a machine that still runs, its containers go on unseen. Volumes may stay attached on paper until the attach-detach controller has let them go.", Command: "kubectl delete pod {pod} -n {namespace} --grace-period=0 --force"},
 			},
 			Refs: []string{
 				"https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-garbage-collection",
@@ -47,6 +48,11 @@ func nodeDeletedCloudVMGone() diagnose.Cause {
 					g.Node, count(len(refs(g, onMissingNode)), "pod")),
 				Alternatives: []string{"node-object-deleted-kubelet-alive"},
 				Decide:       "Whether the machine behind {node} still runs: if it does, so may the containers, although no pod shows them.",
+			}
+			if g.Facts.LeaseAge < 0 && !g.Facts.NoLease {
+				f.Confidence = diagnose.Possible
+				f.Message = fmt.Sprintf("Node %s does not exist any more; whether its kubelet still runs could not be read. PodGC should have removed %s bound to it.",
+					g.Node, count(len(refs(g, onMissingNode)), "pod"))
 			}
 			if g.Facts.LeaseAge >= 0 {
 				f.Evidence = append(f.Evidence, leaseEvidence(g.Node, g.Facts))

@@ -2,18 +2,20 @@ package node
 
 import (
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
 )
 
 func nodeLost() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST101", Slug: "node-lost", Reach: scope.ReachNode,
-		Needs: []snapshot.Kind{snapshot.Node},
+		Optional: []snapshot.Kind{snapshot.Event, snapshot.Node},
 		Doc: diagnose.Doc{
 			Title:   "The node is off, has crashed, or cannot be reached",
 			Symptom: "The node is NotReady with Ready=Unknown, its lease is no longer renewed, and pods on it stay Terminating or Unknown.",
@@ -40,8 +42,44 @@ func nodeLost() diagnose.Cause {
 				"kubernetes: pkg/controller/nodelifecycle/node_lifecycle_controller.go",
 			},
 		},
+		Pod:  findLostByPod,
 		Node: findNodeLost,
 	}
+}
+
+// findLostByPod judges a pod whose node could not be read by what the control plane wrote about the pod: the taint manager deleted it, or the
+// node controller found its node not ready, and its kubelet has said nothing since.
+func findLostByPod(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
+	if p.Node == "" || p.Object == nil || s.Has(snapshot.Node, "", p.Node) != snapshot.Unknown || !waitsForKubelet(p) {
+		return diagnose.Finding{}, false
+	}
+	f := diagnose.Finding{
+		Subject: snapshot.Ref{Kind: snapshot.Node, Name: p.Node}, Confidence: diagnose.Possible,
+		Alternatives: []string{"kubelet-dead-node-up", "kubelet-client-cert-expired"},
+		Decide:       "The state of node {node}, which could not be read: kubectl get node {node}.",
+	}
+	var from time.Time
+	c := snapshot.PodCondition(p.Object, corev1.DisruptionTarget)
+	if p.State == stuck.Terminating && c != nil && c.Status == corev1.ConditionTrue && c.Reason == "DeletionByTaintManager" { // pkg/controller/tainteviction
+		from = c.LastTransitionTime.Time
+		f.Message = fmt.Sprintf("A taint of node %s had pod %s/%s deleted, and the node has not confirmed the end of its containers.", p.Node, p.Ref.Namespace, p.Ref.Name)
+		f.Evidence = append(f.Evidence, diagnose.Evidence{Object: p.Ref.String(), Field: "status.conditions[DisruptionTarget]", Value: c.Reason + ": " + c.Message})
+	}
+	var heard time.Time
+	for _, e := range s.Events(p.Ref) {
+		switch {
+		case e.Reason == "NodeNotReady": // pkg/controller/util/node MarkPodsNotReady
+			if e.Last.After(from) {
+				from = e.Last
+			}
+			f.Confidence = diagnose.Likely
+			f.Message = fmt.Sprintf("The node controller found node %s not ready, and nothing was heard of its kubelet since.", p.Node)
+			f.Evidence = append(f.Evidence, diagnose.EventEvidence(e))
+		case e.Component == "kubelet" && e.Last.After(heard):
+			heard = e.Last
+		}
+	}
+	return f, len(f.Evidence) > 0 && !heard.After(from)
 }
 
 func findNodeLost(s *snapshot.Snapshot, g scope.Group) (diagnose.Finding, bool) {
@@ -65,7 +103,7 @@ func findNodeLost(s *snapshot.Snapshot, g scope.Group) (diagnose.Finding, bool) 
 	}
 	f.Message = fmt.Sprintf("Node %s stopped reporting", g.Node)
 	if unknown {
-		if since := s.Now().Sub(ready.LastTransitionTime.Time); since > 0 {
+		if since := s.Now().Sub(ready.LastTransitionTime.Time); since > 0 && !ready.LastTransitionTime.IsZero() {
 			f.Message = fmt.Sprintf("Node %s stopped reporting: Ready=Unknown for %s", g.Node, scope.Short(since))
 		}
 		f.Evidence = append(f.Evidence, diagnose.NodeConditionEvidence(n, *ready))

@@ -15,7 +15,8 @@ import (
 func nodeObjectDeletedKubeletAlive() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST105", Slug: "node-object-deleted-kubelet-alive", Reach: scope.ReachNode,
-		Needs: []snapshot.Kind{snapshot.Event, snapshot.Lease, snapshot.Node},
+		Needs:    []snapshot.Kind{snapshot.Node},
+		Optional: []snapshot.Kind{snapshot.Event, snapshot.Lease},
 		Doc: diagnose.Doc{
 			Title:   "The Node object was deleted while its kubelet runs",
 			Symptom: "Pods are bound to a node that `kubectl get nodes` does not list, yet its kubelet still renews its lease or reports events.",
@@ -28,7 +29,7 @@ func nodeObjectDeletedKubeletAlive() diagnose.Cause {
 			},
 			Remedies: []diagnose.Remedy{
 				{ID: "restart-kubelet", Risk: diagnose.RiskMedium, Text: "On the machine: restart the kubelet. It registers the node again and ends the containers whose pods are gone. Labels, taints and annotations that were set by hand have to be set again; pods with devices of a device plugin may be rejected."},
-				{ID: "stop-containers", Risk: diagnose.RiskHigh, Text: "Where the machine is to go for good: stop its containers (crictl stop) or power it off before its workloads start elsewhere on the same volumes."},
+				{ID: "stop-containers", Risk: diagnose.RiskHigh, Text: "Where the machine is to go for good: stop its containers (crictl stop) or power it off before its workloads start elsewhere on the same volumes. What they have not written yet is lost."},
 			},
 			Refs: []string{
 				"https://github.com/kubernetes/kubernetes/issues/115761",

@@ -27,7 +27,7 @@ func nodeShutdownGraceful() diagnose.Cause {
 			Remedies: []diagnose.Remedy{
 				{ID: "wait-for-node", Risk: diagnose.RiskNone, Text: "Wait for the machine to come back, where this is a reboot: its kubelet finishes the deletions."},
 				{ID: "delete-leftovers", Risk: diagnose.RiskLow, Text: "Failed pods with reason Terminated or NodeShutdown are leftovers and can be deleted.", Command: "kubectl delete pod {pod} -n {namespace}"},
-				{ID: "out-of-service", Risk: diagnose.RiskDataLoss, Text: "Where the machine is verified to be off and stays off: taint it as out of service, so that pods and volumes are released. Remove the taint afterwards.", Command: "kubectl taint nodes {node} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"},
+				{ID: "out-of-service", Risk: diagnose.RiskDataLoss, Text: "Where the machine is verified to be off and stays off: taint it as out of service, so that pods and volumes are released. On a machine that is merely cut off, or comes back, this makes two writers. Remove the taint afterwards.", Command: "kubectl taint nodes {node} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"},
 			},
 			Refs: []string{
 				"https://kubernetes.io/docs/concepts/cluster-administration/node-shutdown/#graceful-node-shutdown",

@@ -21,7 +21,7 @@ func virtualKubeletDown() diagnose.Cause {
 			Confirm:   []string{"kubectl describe node {node}", "kubectl get pods -A -o wide --field-selector spec.nodeName={node}"},
 			Remedies: []diagnose.Remedy{
 				{ID: "restart-provider", Risk: diagnose.RiskLow, Text: "Find the pod or process that serves the virtual node, read its log (credentials, quota), and restart it."},
-				{ID: "force-delete-pod", Risk: diagnose.RiskHigh, Text: "After a look in the cloud service that the task is gone: take the pod out of the API.", Command: "kubectl delete pod {pod} -n {namespace} --grace-period=0 --force"},
+				{ID: "force-delete-pod", Risk: diagnose.RiskHigh, Text: "After a look in the cloud service that the task is gone: take the pod out of the API. A task that still runs goes on unseen, beside its successor.", Command: "kubectl delete pod {pod} -n {namespace} --grace-period=0 --force"},
 			},
 			Refs: []string{"https://virtual-kubelet.io/docs/"},
 		},
@@ -36,7 +36,7 @@ func virtualKubeletDown() diagnose.Cause {
 			}
 			f := diagnose.Finding{
 				Confidence: diagnose.Likely, Explains: refs(g, waitsForKubelet),
-				Message: fmt.Sprintf("Node %s is a virtual one, and its provider has not reported for %s.", g.Node, scope.Short(s.Now().Sub(c.LastTransitionTime.Time))),
+				Message: fmt.Sprintf("Node %s is a virtual one, and its provider has not reported for %s.", g.Node, scope.Short(max(s.Now().Sub(c.LastTransitionTime.Time), 0))),
 				Evidence: []diagnose.Evidence{
 					diagnose.NodeConditionEvidence(n, *c), {Object: "node " + n.Name, Field: "metadata.labels[type]", Value: "virtual-kubelet"},
 				},

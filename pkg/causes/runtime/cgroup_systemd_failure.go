@@ -15,7 +15,7 @@ func cgroupSystemdFailure() diagnose.Cause {
 	}
 	g := diagnose.Signature{
 		Confidence: diagnose.Likely, OnNode: true,
-		Say:    "Systemd on node {node} did not make or remove the cgroup that the pod needed.",
+		Say:    "Systemd on node {node} did not make or remove the cgroup of a pod.",
 		Decide: "On node {node}: systemctl is-system-running and journalctl -u systemd-logind -u dbus; whether kubelet and runtime use the same cgroup driver.",
 	}
 	for _, t := range texts {
@@ -24,7 +24,7 @@ func cgroupSystemdFailure() diagnose.Cause {
 	}
 	return diagnose.Cause{
 		Code: "ST212", Slug: "cgroup-systemd-failure", Reach: scope.ReachNode,
-		Needs: []snapshot.Kind{snapshot.Event},
+		Optional: []snapshot.Kind{snapshot.Event},
 		Doc: diagnose.Doc{
 			Title:   "systemd on the node does not manage the pods' cgroups",
 			Symptom: "Pods do not start with \"Timeout waiting for systemd to create …slice\" or \"Unit …slice already exists\", or do not end for want of an answer over D-Bus.",

@@ -10,10 +10,13 @@ import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
 )
 
+// containerds is containerd's own wording (internal/cri/server), so that a node that could not be read is told by it.
+var containerds = diagnose.Text{Any: []string{"failed to reserve container name", "failed to reserve sandbox name"}}
+
 func containerdNameReservationLeak() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST218", Slug: "containerd-name-reservation-leak", Reach: scope.ReachNode,
-		Needs: []snapshot.Kind{snapshot.Event, snapshot.Node},
+		Optional: []snapshot.Kind{snapshot.Event, snapshot.Node},
 		Doc: diagnose.Doc{
 			Title:     "containerd keeps the name of a container that it never made",
 			Symptom:   "\"failed to reserve container name\" with the same container ID in every message, for hours, while the node is otherwise well.",
@@ -30,17 +33,27 @@ func containerdNameReservationLeak() diagnose.Cause {
 		},
 		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 			f := diagnose.Finding{Subject: nodeRef(p.Node), Confidence: diagnose.Possible}
-			n := s.Node(p.Node)
-			if !starting(p) || p.For <= longReserved || n == nil || !strings.HasPrefix(n.Status.NodeInfo.ContainerRuntimeVersion, "containerd://") {
+			if !starting(p) || p.For <= longReserved {
 				return f, false
 			}
+			runtime := "The runtime"
+			if n := s.Node(p.Node); n != nil {
+				version := n.Status.NodeInfo.ContainerRuntimeVersion
+				if !strings.HasPrefix(version, "containerd://") {
+					return f, false
+				}
+				runtime = "Runtime " + version
+			}
 			if f.Evidence = nameReserved(s, p); len(f.Evidence) == 0 {
+				return f, false
+			}
+			if !containerds.Match(f.Evidence[len(f.Evidence)-1].Value) {
 				return f, false
 			}
 			if !remote(p.Object) {
 				f.Confidence = diagnose.Likely // no volume that could hang the first request
 			}
-			f.Message = fmt.Sprintf("%s on node %s has held the container's name for %s.", n.Status.NodeInfo.ContainerRuntimeVersion, p.Node, scope.Short(p.For))
+			f.Message = fmt.Sprintf("%s on node %s has held the container's name for %s.", runtime, p.Node, scope.Short(p.For))
 			f.Alternatives = []string{"runtime-request-timeout-slow-disk", "hung-volume-blocks-createcontainer", "selinux-recursive-relabel"}
 			f.Decide = "Whether the ID in \"is reserved for\" stays the same in all messages while the disk of node {node} is idle: then the name leaked."
 			return f, true

@@ -13,7 +13,7 @@ import (
 func dStateProcess() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST202", Slug: "d-state-process", Reach: scope.ReachNode,
-		Needs: []snapshot.Kind{snapshot.Event, snapshot.Node},
+		Optional: []snapshot.Kind{snapshot.Event, snapshot.Node},
 		Doc: diagnose.Doc{
 			Title:   "A process of the container cannot be killed",
 			Symptom: "The pod is past its deadline and a container still runs; the node is Ready. Often nothing else is said; sometimes FailedKillPod ends in DeadlineExceeded.",
@@ -49,7 +49,7 @@ var killTimedOut = diagnose.Text{
 }
 
 func findUnkillable(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
-	if !ending(p) || !ready(s, p.Node) {
+	if !ending(p) || unwell(s, p.Node) {
 		return diagnose.Finding{}, false
 	}
 	alive := running(p.Object)
@@ -64,18 +64,29 @@ func findUnkillable(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) 
 	}
 	if f.Evidence = said(s, p, killTimedOut, "FailedKillPod"); len(f.Evidence) > 0 {
 		f.Confidence = diagnose.Likely
-		f.Message = fmt.Sprintf("The runtime on node %s could not end the containers of the pod in time, %s past its deadline.", p.Node, scope.Short(p.For))
+		f.Message = fmt.Sprintf("The runtime on node %s did not end the containers of pod %s/%s in time; its deadline was %s.", p.Node, p.Ref.Namespace, p.Ref.Name, scope.Ago(p.For))
 	} else {
-		if len(alive) == 0 || !silent(s, p) || startsHangToo(s, p) {
+		heard := diagnose.Heard(s, p.Ref.Namespace)
+		if len(alive) == 0 || !ready(s, p.Node) || heard && !silent(s, p) || startsHangToo(s, p) {
 			return f, false
 		}
 		f.Confidence = diagnose.Possible
-		f.Message = fmt.Sprintf("Nothing was said about it, and %s still shows as running on a Ready node %s past the pod's deadline.", strings.Join(alive, ", "), scope.Short(p.For))
+		f.Message = fmt.Sprintf("Nothing was said about pod %s/%s, and %s on Ready node %s %s past its deadline.", p.Ref.Namespace, p.Ref.Name, stillRuns(alive), p.Node, scope.Short(p.For))
+		if !heard {
+			f.Message = fmt.Sprintf("What was said about pod %s/%s could not be read; %s on Ready node %s %s past its deadline.", p.Ref.Namespace, p.Ref.Name, stillRuns(alive), p.Node, scope.Short(p.For))
+		}
 	}
 	for _, c := range alive {
 		f.Evidence = append(f.Evidence, diagnose.Evidence{Object: p.Ref.String(), Field: fmt.Sprintf("status.containerStatuses[%s].state", c), Value: "running"})
 	}
 	return f, true
+}
+
+func stillRuns(containers []string) string {
+	if len(containers) == 1 {
+		return "container " + containers[0] + " still shows as running"
+	}
+	return "containers " + strings.Join(containers, ", ") + " still show as running"
 }
 
 // startsHangToo tells whether other pods of the node wait for their sandbox in silence: then the whole runtime is the

@@ -12,7 +12,7 @@ import (
 func hungVolumeBlocksCreatecontainer() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST217", Slug: "hung-volume-blocks-createcontainer", Reach: scope.ReachPod,
-		Needs: []snapshot.Kind{snapshot.Event},
+		Optional: []snapshot.Kind{snapshot.Event},
 		Doc: diagnose.Doc{
 			Title:     "Creating the container waits for a volume that does not answer",
 			Symptom:   "\"failed to reserve container name\" for far longer than a slow disk explains, on a pod with a network or CSI volume.",
@@ -36,7 +36,7 @@ func hungVolumeBlocksCreatecontainer() diagnose.Cause {
 			if f.Evidence = nameReserved(s, p); len(f.Evidence) == 0 {
 				return f, false
 			}
-			f.Message = fmt.Sprintf("A request for the container has been under way for %s, longer than a slow disk explains, and the pod mounts a volume that could hang it.", scope.Short(p.For))
+			f.Message = fmt.Sprintf("A request for a container of pod %s/%s has been under way for %s, longer than a slow disk explains, and the pod mounts a volume that could hang it.", p.Ref.Namespace, p.Ref.Name, scope.Short(p.For))
 			f.Alternatives = []string{"runtime-request-timeout-slow-disk", "containerd-name-reservation-leak", "selinux-recursive-relabel"}
 			f.Decide = "On node {node}: whether stat of the pod's mounts below /var/lib/kubelet/pods returns."
 			return f, true

@@ -12,7 +12,7 @@ func inotifyFdExhaustion() diagnose.Cause {
 	watches := diagnose.Text{All: []string{"no space left on device"}, Any: []string{"inotify", "fsnotify", "add watch"}}
 	return diagnose.Cause{
 		Code: "ST211", Slug: "inotify-fd-exhaustion", Reach: scope.ReachNode,
-		Needs: []snapshot.Kind{snapshot.Event},
+		Optional: []snapshot.Kind{snapshot.Event},
 		Doc: diagnose.Doc{
 			Title:     "The node has no inotify instances or watches left",
 			Symptom:   "Pods of unrelated workloads on one node crash or do not start with \"too many open files\" from inotify or fsnotify; kubectl logs -f fails where kubectl logs works.",
@@ -28,8 +28,9 @@ func inotifyFdExhaustion() diagnose.Cause {
 			Refs: []string{"https://github.com/kubernetes/kops/issues/2913", "linux: inotify(7)"},
 		},
 		Signature: &diagnose.Signature{
-			Events:     []diagnose.EventMatch{{Text: full}, {Text: watches}},
-			Waiting:    []diagnose.WaitingMatch{{Text: full}, {Text: watches}},
+			Events: []diagnose.EventMatch{{Text: full}, {Text: watches}},
+			// Most often it is the container's own program that says so, as its last words.
+			Waiting:    []diagnose.WaitingMatch{{Text: full}, {Text: watches}, {Reasons: []string{"Error"}, Text: full}, {Reasons: []string{"Error"}, Text: watches}},
 			Confidence: diagnose.Likely, OnNode: true,
 			Say: "A program on node {node} got no inotify instance or watch: the node's limit is reached.",
 		},

@@ -15,7 +15,7 @@ import (
 func kernelHungTask() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST214", Slug: "kernel-hung-task", Reach: scope.ReachNode,
-		Needs: []snapshot.Kind{snapshot.Event, snapshot.Node},
+		Optional: []snapshot.Kind{snapshot.Event, snapshot.Node},
 		Doc: diagnose.Doc{
 			Title:   "The kernel of the node reports tasks that hang",
 			Symptom: "node-problem-detector set KernelDeadlock, or wrote TaskHung, DockerHung or KernelOops events about the node, and pods there do not start or end.",
@@ -36,17 +36,15 @@ func kernelHungTask() diagnose.Cause {
 			},
 		},
 		Node: func(s *snapshot.Snapshot, g scope.Group) (diagnose.Finding, bool) {
-			n := s.Node(g.Node)
-			if n == nil {
-				return diagnose.Finding{}, false
-			}
 			pods := filter(g, waitsForRuntime)
 			f := diagnose.Finding{Explains: names(pods), Confidence: diagnose.Likely}
 			if len(pods) == 0 && len(g.Stuck) > 0 {
 				return f, false
 			}
-			if c := snapshot.NodeCondition(n, "KernelDeadlock"); c != nil && c.Status == corev1.ConditionTrue {
-				f.Evidence = append(f.Evidence, diagnose.NodeConditionEvidence(n, *c))
+			if n := s.Node(g.Node); n != nil {
+				if c := snapshot.NodeCondition(n, "KernelDeadlock"); c != nil && c.Status == corev1.ConditionTrue {
+					f.Evidence = append(f.Evidence, diagnose.NodeConditionEvidence(n, *c))
+				}
 			}
 			since := s.Now().Add(-time.Hour)
 			for _, p := range pods {

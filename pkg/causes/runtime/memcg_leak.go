@@ -11,7 +11,7 @@ func memcgLeak() diagnose.Cause {
 	text := diagnose.Text{All: []string{"/sys/fs/cgroup/memory"}, Any: []string{"cannot allocate memory", "no space left on device"}}
 	return diagnose.Cause{
 		Code: "ST210", Slug: "memcg-leak", Reach: scope.ReachNode,
-		Needs: []snapshot.Kind{snapshot.Event},
+		Optional: []snapshot.Kind{snapshot.Event},
 		Doc: diagnose.Doc{
 			Title:   "The kernel has run out of memory cgroups",
 			Symptom: "New pods fail below /sys/fs/cgroup/memory with \"no space left on device\" or \"cannot allocate memory\" although disk and memory are free.",

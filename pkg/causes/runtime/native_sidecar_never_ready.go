@@ -26,7 +26,7 @@ func nativeSidecarNeverReady() diagnose.Cause {
 			Remedies: []diagnose.Remedy{
 				{ID: "fix-startup-probe", Risk: diagnose.RiskLow, Text: "See why the sidecar does not start, and mend it in the workload's template, so that new pods do not end the same way.", Command: "kubectl logs {pod} -n {namespace} --all-containers"},
 				{ID: "restart-kubelet", Risk: diagnose.RiskMedium, Text: "Restart the kubelet of the node, and plan its upgrade. Pods with devices of a device plugin may be rejected, and running grace periods begin anew."},
-				{ID: "force-delete-pod", Risk: diagnose.RiskHigh, Text: "Take the pod out of the API after a look at what still runs: only its sidecars, and no main container that writes.", Command: "kubectl delete pod {pod} -n {namespace} --grace-period=0 --force"},
+				{ID: "force-delete-pod", Risk: diagnose.RiskHigh, Text: "Take the pod out of the API after a look at what still runs: only its sidecars, and no main container that writes. What runs goes on unseen on the node.", Command: "kubectl delete pod {pod} -n {namespace} --grace-period=0 --force"},
 			},
 			Refs: []string{
 				"https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/",
@@ -58,7 +58,7 @@ func findUnstartedSidecar(_ *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, 
 		if spec[i].StartupProbe != nil {
 			why = "it has not passed its startup probe"
 		}
-		f.Message = fmt.Sprintf("Sidecar %s runs and never counted as started (%s), no container after it ever ran, and the deletion does not get past it.", spec[i].Name, why)
+		f.Message = fmt.Sprintf("Sidecar %s of pod %s/%s runs and never counted as started (%s), no container after it ever ran, and the deletion does not get past it.", spec[i].Name, p.Ref.Namespace, p.Ref.Name, why)
 		f.Evidence = []diagnose.Evidence{
 			{Object: p.Ref.String(), Field: fmt.Sprintf("status.initContainerStatuses[%s].started", st.Name), Value: "false"},
 			{Object: p.Ref.String(), Field: fmt.Sprintf("status.initContainerStatuses[%s].state.running.startedAt", st.Name), Value: st.State.Running.StartedAt.UTC().String()},

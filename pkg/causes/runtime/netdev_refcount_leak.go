@@ -14,7 +14,8 @@ import (
 func netdevRefcountLeak() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST215", Slug: "netdev-refcount-leak", Reach: scope.ReachNode,
-		Needs: []snapshot.Kind{snapshot.Event, snapshot.Node},
+		Needs:    []snapshot.Kind{snapshot.Event},
+		Optional: []snapshot.Kind{snapshot.Node},
 		Doc: diagnose.Doc{
 			Title:   "The kernel cannot remove a pod's network device",
 			Symptom: "The containers have ended, and ending the sandbox (KillPodSandbox) times out again and again. The kernel log says \"unregister_netdevice: waiting for eth0 to become free\".",
@@ -32,7 +33,7 @@ func netdevRefcountLeak() diagnose.Cause {
 			Refs: []string{"https://github.com/kubernetes/kubernetes/issues/64743", "node-problem-detector: config/kernel-monitor.json"},
 		},
 		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
-			if !ending(p) && p.Stage != stuck.Cleanup || !ready(s, p.Node) {
+			if !ending(p) && p.Stage != stuck.Cleanup || unwell(s, p.Node) {
 				return diagnose.Finding{}, false
 			}
 			f := diagnose.Finding{
@@ -47,11 +48,12 @@ func netdevRefcountLeak() diagnose.Cause {
 			if len(f.Evidence) == 0 {
 				return f, false
 			}
-			f.Message = fmt.Sprintf("The containers ended, and removing the pod's sandbox on node %s timed out.", p.Node)
-			n := s.Node(p.Node)
-			if c := snapshot.NodeCondition(n, "FrequentUnregisterNetDevice"); c != nil && c.Status == corev1.ConditionTrue {
-				f.Evidence = append(f.Evidence, diagnose.NodeConditionEvidence(n, *c))
-				f.Confidence = diagnose.Likely
+			f.Message = fmt.Sprintf("The containers of a pod ended, and removing its sandbox on node %s timed out.", p.Node)
+			if n := s.Node(p.Node); n != nil {
+				if c := snapshot.NodeCondition(n, "FrequentUnregisterNetDevice"); c != nil && c.Status == corev1.ConditionTrue {
+					f.Evidence = append(f.Evidence, diagnose.NodeConditionEvidence(n, *c))
+					f.Confidence = diagnose.Likely
+				}
 			}
 			if ev := nodeSaid(s, p.Node, s.Now().Add(-max(p.For, minRecent)), "UnregisterNetDevice"); len(ev) > 0 {
 				f.Evidence = append(f.Evidence, ev...)

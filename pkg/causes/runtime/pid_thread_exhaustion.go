@@ -14,7 +14,7 @@ func pidThreadExhaustion() diagnose.Cause {
 	noThread := diagnose.Text{Any: []string{"failed to create new OS thread", "pthread_create failed"}}
 	return diagnose.Cause{
 		Code: "ST209", Slug: "pid-thread-exhaustion", Reach: scope.ReachNode,
-		Needs: []snapshot.Kind{snapshot.Event},
+		Optional: []snapshot.Kind{snapshot.Event},
 		Doc: diagnose.Doc{
 			Title:   "The node cannot start processes or threads any more",
 			Symptom: "Starting, ending and probing containers fails with \"resource temporarily unavailable\" or \"failed to create new OS thread\". PIDPressure is usually False.",
@@ -46,7 +46,7 @@ func pidThreadExhaustion() diagnose.Cause {
 				{Reasons: []string{"RunContainerError", "CreateContainerError", "StartError", "ContainerCannotRun"}, Text: noThread},
 			},
 			Confidence: diagnose.Certain, OnNode: true,
-			Say:    "Node {node} could not start a process or thread that this needed: a limit on their number is reached.",
+			Say:    "Node {node} could not start a process or thread that one of its pods needed: a limit on their number is reached.",
 			Decide: "Which limit it is: pid_max and TasksMax hit every pod of node {node}, the pids limit of one pod hits that pod alone.",
 		},
 		Log: []string{": resource temporarily unavailable", "failed to create new OS thread", "pthread_create failed", "fork of child failed"},

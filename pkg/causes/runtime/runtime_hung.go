@@ -19,7 +19,7 @@ const silentFor = 90 * time.Second
 func runtimeHung() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST206", Slug: "runtime-hung", Reach: scope.ReachNode,
-		Needs: []snapshot.Kind{snapshot.Event, snapshot.Node},
+		Optional: []snapshot.Kind{snapshot.Event, snapshot.Node},
 		Doc: diagnose.Doc{
 			Title:   "The container runtime of the node does not answer",
 			Symptom: "Pods of several workloads hang on one node, some ContainerCreating and some Terminating. For the first minutes, and sometimes for good, the node stays Ready and no event is written.",
@@ -51,6 +51,9 @@ func runtimeHung() diagnose.Cause {
 func findHungRuntime(s *snapshot.Snapshot, g scope.Group) (diagnose.Finding, bool) {
 	n := s.Node(g.Node)
 	if n == nil {
+		if s.Has(snapshot.Node, "", g.Node) == snapshot.Unknown {
+			return byTimeouts(s, g) // its kubelet speaks, whatever its conditions say
+		}
 		return diagnose.Finding{}, false
 	}
 	c := snapshot.NodeCondition(n, corev1.NodeReady)
@@ -120,10 +123,17 @@ func byTimeouts(s *snapshot.Snapshot, g scope.Group) (diagnose.Finding, bool) {
 	}
 	f.Explains = names(pods)
 	f.Confidence = diagnose.Likely
-	f.Message = fmt.Sprintf("The runtime of node %s did not answer requests for %d pods in time (%d starting, %d ending), although the node is Ready.", g.Node, len(pods), up, down)
+	f.Message = fmt.Sprintf("The runtime of node %s did not answer requests for %d pods in time (%d starting, %d ending)%s.", g.Node, len(pods), up, down, readyToo(s, g.Node))
 	f.Alternatives = []string{"runtime-request-timeout-slow-disk", "kernel-hung-task"}
 	f.Decide = "On node {node}: whether crictl info answers at all, and how busy its disk is (iostat -x)."
 	return f, true
+}
+
+func readyToo(s *snapshot.Snapshot, node string) string {
+	if ready(s, node) {
+		return ", although the node is Ready"
+	}
+	return ""
 }
 
 // bySilence judges a Ready node on which pods hang in both directions and nobody says a word: what a frozen runtime

@@ -12,7 +12,7 @@ import (
 func runtimeRequestTimeoutSlowDisk() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST216", Slug: "runtime-request-timeout-slow-disk", Reach: scope.ReachNode,
-		Needs: []snapshot.Kind{snapshot.Event},
+		Optional: []snapshot.Kind{snapshot.Event},
 		Doc: diagnose.Doc{
 			Title:   "Creating a container takes longer than the kubelet waits",
 			Symptom: "\"failed to reserve container name … is reserved for …\" or, with CRI-O, \"Kubelet may be retrying requests that are timing out\".",

@@ -3,6 +3,7 @@ package startup
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -36,8 +37,8 @@ func crashloop() diagnose.Cause {
 				"https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/",
 			},
 		},
-		Reach: scope.ReachPod,
-		Needs: []snapshot.Kind{snapshot.Event},
+		Reach:    scope.ReachPod,
+		Optional: []snapshot.Kind{snapshot.Event},
 		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 			if p.Object == nil || p.State != stuck.CrashLoopBackOff && p.State != stuck.Init {
 				return diagnose.Finding{}, false
@@ -50,7 +51,7 @@ func crashloop() diagnose.Cause {
 				how, sure := ending(s, p, c.Name, t)
 				return diagnose.Finding{
 					Subject: p.OwnerOrSelf(), Confidence: sure,
-					Message: fmt.Sprintf("Container %s has been started %d times and ends each time: %s.", c.Name, c.RestartCount+1, how),
+					Message: startedAndEnded(c.Name, c.RestartCount+1) + how + ".",
 					Evidence: []diagnose.Evidence{
 						{Object: p.Ref.String(), Field: fmt.Sprintf("status.containerStatuses[%s].restartCount", c.Name), Value: fmt.Sprint(c.RestartCount)},
 						{Object: p.Ref.String(), Field: fmt.Sprintf("status.containerStatuses[%s].%s", c.Name, field), Value: endWords(t)},
@@ -60,6 +61,13 @@ func crashloop() diagnose.Cause {
 			return diagnose.Finding{}, false
 		},
 	}
+}
+
+func startedAndEnded(container string, times int32) string {
+	if times <= 1 {
+		return fmt.Sprintf("Container %s was started once and ended: ", container)
+	}
+	return fmt.Sprintf("Container %s has been started %d times and ends each time: ", container, times)
 }
 
 // lastEnd is how a container that kubelet holds back, or that failed, ended last.
@@ -78,7 +86,7 @@ func lastEnd(c corev1.ContainerStatus) (*corev1.ContainerStateTerminated, string
 
 // ending says how the container ended, and how sure that is to be the reason.
 func ending(s *snapshot.Snapshot, p stuck.Pod, container string, t *corev1.ContainerStateTerminated) (string, diagnose.Confidence) {
-	if probe := probeKill(s, p, container); probe != "" && t.Reason != "OOMKilled" && t.ExitCode != 0 {
+	if probe := probeKill(s, p, container, t); probe != "" && t.Reason != "OOMKilled" && t.ExitCode != 0 {
 		return fmt.Sprintf("kubelet kills it, because its %s probe fails", probe), diagnose.Certain
 	}
 	switch {
@@ -119,11 +127,11 @@ func endWords(t *corev1.ContainerStateTerminated) string {
 
 // probeKill names the probe for which kubelet kills the container, by the words of its Killing event: "Container x
 // failed liveness probe, will be restarted" (pkg/kubelet/kuberuntime/kuberuntime_manager.go).
-func probeKill(s *snapshot.Snapshot, p stuck.Pod, container string) string {
-	events := s.Events(p.Ref)
+func probeKill(s *snapshot.Snapshot, p stuck.Pod, container string, end *corev1.ContainerStateTerminated) string {
+	events := diagnose.Events(s, p)
 	for i := len(events) - 1; i >= 0; i-- {
 		e := events[i]
-		if e.Reason != "Killing" {
+		if e.Reason != "Killing" || !killedAt(e.Last, end.FinishedAt.Time, p.Object) {
 			continue
 		}
 		for _, probe := range []string{"liveness", "startup"} {
@@ -133,6 +141,21 @@ func probeKill(s *snapshot.Snapshot, p stuck.Pod, container string) string {
 		}
 	}
 	return ""
+}
+
+// killedAt tells whether the container's last end followed upon a kill: within the grace period, and a while for clocks and the runtime.
+// An earlier kill says nothing about an end that came by itself.
+func killedAt(kill, end time.Time, p *corev1.Pod) bool {
+	if kill.IsZero() || end.IsZero() {
+		return true // when is not known
+	}
+	const while = 30 * time.Second
+	grace := int64(30) // core/v1 DefaultTerminationGracePeriodSeconds
+	if g := p.Spec.TerminationGracePeriodSeconds; g != nil {
+		grace = *g
+	}
+	took := end.Sub(kill)
+	return took > -while && took < time.Duration(grace)*time.Second+while
 }
 
 // limitOf is the container's memory limit, in parentheses; empty where it has none.

@@ -30,8 +30,8 @@ func draCDILostAfterReboot() diagnose.Cause {
 				"https://github.com/cncf-tags/container-device-interface",
 			},
 		},
-		Reach: scope.ReachNode,
-		Needs: []snapshot.Kind{snapshot.Event},
+		Reach:    scope.ReachNode,
+		Optional: []snapshot.Kind{snapshot.Event},
 		Signature: &diagnose.Signature{
 			States:       []stuck.State{stuck.CreateContainerError, stuck.RunContainerError, stuck.ContainerCreating, stuck.PodInitializing, stuck.CrashLoopBackOff},
 			Waiting:      []diagnose.WaitingMatch{{Text: cdi}},

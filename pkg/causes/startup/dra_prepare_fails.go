@@ -38,7 +38,7 @@ func draPrepareFails() diagnose.Cause {
 			if p.Object == nil || p.Node == "" || p.State == stuck.Terminating {
 				return diagnose.Finding{}, false
 			}
-			events := s.Events(p.Ref)
+			events := diagnose.Events(s, p)
 			for i := len(events) - 1; i >= 0; i-- {
 				e := events[i]
 				if e.Reason != "FailedPrepareDynamicResources" {
@@ -52,8 +52,9 @@ func draPrepareFails() diagnose.Cause {
 				if len(claims) > 0 {
 					what = "the pod's claim " + strings.Join(claims, ", ")
 				}
+				ev := []diagnose.Evidence{diagnose.EventEvidence(e)}
 				return diagnose.Finding{
-					Subject: p.Ref, Confidence: diagnose.Certain, Evidence: []diagnose.Evidence{diagnose.EventEvidence(e)},
+					Subject: p.Ref, Confidence: diagnose.Fresh(s, diagnose.Certain, ev), Evidence: ev,
 					Message: fmt.Sprintf("The device driver on node %s cannot prepare %s: %s.", p.Node, what, quote(e.Message)),
 				}, true
 			}

@@ -29,8 +29,8 @@ func imageArch() diagnose.Cause {
 				"https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-arch",
 			},
 		},
-		Reach: scope.ReachPod,
-		Needs: []snapshot.Kind{snapshot.Event},
+		Reach:    scope.ReachPod,
+		Optional: []snapshot.Kind{snapshot.Event},
 		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 			x, ok := failing(s, p, diagnose.Text{Any: []string{"no match for platform", "no matching manifest for", "exec format error"}})
 			if !ok {

@@ -31,8 +31,8 @@ func imageAuth() diagnose.Cause {
 				"https://kubernetes.io/docs/concepts/containers/images/",
 			},
 		},
-		Reach: scope.ReachPod,
-		Needs: []snapshot.Kind{snapshot.Event},
+		Reach:    scope.ReachPod,
+		Optional: []snapshot.Kind{snapshot.Event},
 		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 			x, ok := failing(s, p, diagnose.Text{
 				Any: []string{

@@ -31,8 +31,8 @@ func imageDiskFull() diagnose.Cause {
 				"https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/",
 			},
 		},
-		Reach: scope.ReachNode,
-		Needs: []snapshot.Kind{snapshot.Event},
+		Reach:    scope.ReachNode,
+		Optional: []snapshot.Kind{snapshot.Event},
 		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 			x, ok := failing(s, p, diagnose.Text{Any: []string{"no space left on device", "disk quota exceeded"}})
 			if !ok {
@@ -40,7 +40,7 @@ func imageDiskFull() diagnose.Cause {
 			}
 			return diagnose.Finding{
 				Subject: nodeRef(p), Confidence: diagnose.Certain, Evidence: x.ev,
-				Message: fmt.Sprintf("Node %s has no disk space left to unpack images.", p.Node),
+				Message: fmt.Sprintf("Node %s has no disk space, or no inodes, left to unpack images.", p.Node),
 			}, true
 		},
 		Log: []string{"no space left on device"},

@@ -30,7 +30,7 @@ func imageInvalidName() diagnose.Cause {
 			}
 			return diagnose.Finding{
 				Subject: snapshot.Ref{Kind: kindImage, Name: image}, Confidence: diagnose.Certain, Evidence: ev,
-				Message: fmt.Sprintf("%q is no valid name of an image.", image),
+				Message: fmt.Sprintf("Image name %q is not valid.", image),
 			}, true
 		},
 	}

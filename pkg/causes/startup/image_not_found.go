@@ -29,15 +29,17 @@ func imageNotFound() diagnose.Cause {
 				"https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/kubelet/images/image_manager.go",
 			},
 		},
-		Reach: scope.ReachPod,
-		Needs: []snapshot.Kind{snapshot.Event},
+		Reach:    scope.ReachPod,
+		Optional: []snapshot.Kind{snapshot.Event},
 		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 			x, ok := failing(s, p, diagnose.Text{
-				Any:  []string{"manifest unknown", ": not found", "name unknown", "not found: manifest", "repository name not known"},
-				None: append(append(network(), certificates()...), "no match for platform", "pull access denied", "unauthorized", "insufficient_scope"),
+				Any: []string{"manifest unknown", ": not found", "name unknown", "not found: manifest", "repository name not known"},
+				None: append(append(network(), certificates()...), "no match for platform", "pull access denied", "unauthorized", "insufficient_scope",
+					// containerd's own store, which lost a layer that it needs to unpack the image
+					"content digest", "snapshot", "failed to extract", "failed to prepare extraction"),
 			})
 			if !ok {
-				return diagnose.Finding{}, false
+				return pullUnexplained(s, p)
 			}
 			return diagnose.Finding{
 				Subject: x.imageRef(), Confidence: diagnose.Certain, Evidence: x.ev,
@@ -45,4 +47,24 @@ func imageNotFound() diagnose.Cause {
 			}, true
 		},
 	}
+}
+
+// pullUnexplained speaks for a pull of which only the failure is known: older kubelets tell the reason in events alone.
+func pullUnexplained(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
+	if len(pullsOf(s, p)) > 0 {
+		return diagnose.Finding{}, false
+	}
+	for _, reason := range []string{"ErrImagePull", "ImagePullBackOff"} {
+		image, ev, ok := waitingFor(p, reason)
+		if !ok {
+			continue
+		}
+		return diagnose.Finding{
+			Subject: snapshot.Ref{Kind: kindImage, Name: image}, Confidence: diagnose.Possible, Evidence: ev,
+			Message:      fmt.Sprintf("The pull of image %q on node %s fails, and the reason is neither in the container's state nor in an event that could be read.", image, p.Node),
+			Alternatives: []string{"image-auth", "image-registry-unreachable", "image-rate-limit", "image-x509"},
+			Decide:       "The events of the next pull: kubectl describe pod {pod} -n {namespace}.",
+		}, true
+	}
+	return diagnose.Finding{}, false
 }

@@ -32,8 +32,8 @@ func imageRateLimit() diagnose.Cause {
 				"https://docs.docker.com/docker-hub/usage/",
 			},
 		},
-		Reach: scope.ReachShared,
-		Needs: []snapshot.Kind{snapshot.Event},
+		Reach:    scope.ReachShared,
+		Optional: []snapshot.Kind{snapshot.Event},
 		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 			x, ok := failing(s, p, diagnose.Text{Any: limits()})
 			if !ok {

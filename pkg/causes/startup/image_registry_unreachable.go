@@ -31,8 +31,8 @@ func imageRegistryUnreachable() diagnose.Cause {
 				"https://kubernetes.io/docs/tasks/administer-cluster/dns-debugging-resolution/",
 			},
 		},
-		Reach: scope.ReachShared,
-		Needs: []snapshot.Kind{snapshot.Event},
+		Reach:    scope.ReachShared,
+		Optional: []snapshot.Kind{snapshot.Event},
 		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 			x, ok := failing(s, p, diagnose.Text{Any: network(), None: append(certificates(), limits()...)})
 			if !ok {

@@ -30,8 +30,8 @@ func imageX509() diagnose.Cause {
 				"https://kubernetes.io/docs/concepts/containers/images/",
 			},
 		},
-		Reach: scope.ReachShared,
-		Needs: []snapshot.Kind{snapshot.Event},
+		Reach:    scope.ReachShared,
+		Optional: []snapshot.Kind{snapshot.Event},
 		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 			x, ok := failing(s, p, diagnose.Text{Any: certificates()})
 			if !ok {

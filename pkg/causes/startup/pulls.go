@@ -46,7 +46,7 @@ func pullsOf(s *snapshot.Snapshot, p stuck.Pod) []pull {
 			out = append(out, x)
 			continue
 		}
-		for _, e := range slices.Backward(s.Events(p.Ref)) {
+		for _, e := range slices.Backward(diagnose.Events(s, p)) {
 			if e.Reason == "Failed" && strings.Contains(e.Message, "Failed to pull image") && strings.Contains(e.Message, `"`+x.image+`"`) {
 				x.said, x.ev = e.Message, []diagnose.Evidence{diagnose.EventEvidence(e)}
 				out = append(out, x)

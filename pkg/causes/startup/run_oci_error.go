@@ -46,7 +46,7 @@ func runOCIError() diagnose.Cause {
 					reason, message = c.State.Waiting.Reason, c.State.Waiting.Message
 				case c.State.Terminated != nil && ociError(c.State.Terminated.Reason, c.State.Terminated.Message):
 					field, reason, message = "state.terminated", c.State.Terminated.Reason, c.State.Terminated.Message
-				case c.LastTerminationState.Terminated != nil && ociError(c.LastTerminationState.Terminated.Reason, c.LastTerminationState.Terminated.Message):
+				case c.State.Running == nil && c.LastTerminationState.Terminated != nil && ociError(c.LastTerminationState.Terminated.Reason, c.LastTerminationState.Terminated.Message):
 					field, reason, message = "lastState.terminated", c.LastTerminationState.Terminated.Reason, c.LastTerminationState.Terminated.Message
 				default:
 					continue

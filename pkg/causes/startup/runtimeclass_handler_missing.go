@@ -39,7 +39,7 @@ func runtimeClassHandlerMissing() diagnose.Cause {
 			unknown := diagnose.Text{All: []string{"no runtime for", "is configured"}}
 			crio := diagnose.Text{All: []string{"failed to find runtime handler"}}
 			absent := diagnose.Text{All: []string{"runtimeclass", "not found"}}
-			events := s.Events(p.Ref)
+			events := diagnose.Events(s, p)
 			for i := len(events) - 1; i >= 0; i-- {
 				e := events[i]
 				if e.Reason != "FailedCreatePodSandBox" {
@@ -49,7 +49,8 @@ func runtimeClassHandlerMissing() diagnose.Cause {
 				if c := p.Object.Spec.RuntimeClassName; c != nil {
 					class = *c
 				}
-				f := diagnose.Finding{Confidence: diagnose.Certain, Evidence: []diagnose.Evidence{diagnose.EventEvidence(e)}}
+				f := diagnose.Finding{Evidence: []diagnose.Evidence{diagnose.EventEvidence(e)}}
+				f.Confidence = diagnose.Fresh(s, diagnose.Certain, f.Evidence)
 				switch {
 				case unknown.Match(e.Message) || crio.Match(e.Message):
 					f.Subject = nodeRef(p)

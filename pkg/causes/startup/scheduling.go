@@ -132,7 +132,7 @@ func (r rejection) onlyByDesign() bool {
 // that objects (pkg/scheduler/apis/config/v1/default_plugins.go), so a node that lacks room has passed the taints and the node selector.
 func (o objection) depth() int {
 	switch {
-	case o.kind == obstacleTaints:
+	case o.kind == obstacleTaints, strings.Contains(o.text, "requested node name"):
 		return 1
 	case o.kind == obstacleAffinity && (strings.Contains(strings.ToLower(o.text), "node affinity") || strings.Contains(o.text, "node selector")):
 		return 2

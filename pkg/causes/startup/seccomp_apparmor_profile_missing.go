@@ -32,8 +32,8 @@ func seccompAppArmorProfileMissing() diagnose.Cause {
 				"https://kubernetes.io/docs/tutorials/security/seccomp/",
 			},
 		},
-		Reach: scope.ReachNode,
-		Needs: []snapshot.Kind{snapshot.Event},
+		Reach:    scope.ReachNode,
+		Optional: []snapshot.Kind{snapshot.Event},
 		Signature: &diagnose.Signature{
 			States: []stuck.State{stuck.CreateContainerError, stuck.RunContainerError, stuck.ContainerCreating, stuck.PodInitializing, stuck.Init},
 			Waiting: []diagnose.WaitingMatch{{

@@ -16,8 +16,7 @@ import (
 func configmapOrSecretMissing() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST326", Slug: "configmap-or-secret-missing", Reach: scope.ReachPod,
-		// Secrets are not among the needs: what the kubelet says of them is enough, and few may read them.
-		Needs: []snapshot.Kind{snapshot.ConfigMap, snapshot.Event},
+		Optional: []snapshot.Kind{snapshot.ConfigMap, snapshot.Event, snapshot.Secret},
 		Doc: diagnose.Doc{
 			Title:   "A ConfigMap or Secret that the pod needs does not exist",
 			Symptom: "CreateContainerConfigError, or ContainerCreating with FailedMount: configmap or secret \"…\" not found.",
@@ -81,12 +80,11 @@ func findMissingObject(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, boo
 	if e, ok := missingEnvironment(p); ok {
 		return e, true
 	}
-	f := diagnose.Finding{Confidence: diagnose.Certain}
 	if !mounting(p) {
-		return f, false
+		return diagnose.Finding{}, false
 	}
 	complained := map[reference][]diagnose.Evidence{}
-	for _, e := range s.Events(p.Ref) {
+	for _, e := range diagnose.Events(s, p) {
 		if e.Reason != "FailedMount" {
 			continue
 		}
@@ -98,7 +96,7 @@ func findMissingObject(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, boo
 			complained[k] = append(complained[k], diagnose.EventEvidence(e))
 		}
 	}
-	var missing []string
+	var gone, unfound []missing
 	seen := map[reference]bool{}
 	for _, r := range references(p.Object) {
 		k := reference{kind: r.kind, name: r.name}
@@ -106,31 +104,54 @@ func findMissingObject(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, boo
 			continue
 		}
 		seen[k] = true
-		ref := snapshot.Ref{Kind: r.kind, Namespace: p.Ref.Namespace, Name: r.name}
-		known := snapshot.Unknown
-		if r.kind == snapshot.ConfigMap {
-			known = s.Has(snapshot.ConfigMap, p.Ref.Namespace, r.name)
+		m := missing{ref: snapshot.Ref{Kind: r.kind, Namespace: p.Ref.Namespace, Name: r.name}, ev: complained[k][max(0, len(complained[k])-2):]}
+		m.words = fmt.Sprintf("%s %s/%s (volume %s)", r.kind, m.ref.Namespace, m.ref.Name, r.volume)
+		switch known := s.Has(r.kind, p.Ref.Namespace, r.name); {
+		case known == snapshot.Absent:
+			m.ev = append([]diagnose.Evidence{{Object: m.ref.String(), Field: "metadata", Value: "does not exist"}}, m.ev...)
+			gone = append(gone, m)
+		case known == snapshot.Unknown && len(m.ev) > 0:
+			unfound = append(unfound, m)
 		}
-		ev := complained[k]
-		if known == snapshot.Present || known == snapshot.Unknown && len(ev) == 0 {
-			continue // there by now, or nobody says that it is not
-		}
-		if known == snapshot.Absent {
-			f.Evidence = append(f.Evidence, diagnose.Evidence{Object: ref.String(), Field: "metadata", Value: "does not exist"})
-		}
-		f.Evidence = append(f.Evidence, ev[max(0, len(ev)-2):]...)
-		if f.Subject.IsZero() {
-			f.Subject = ref
-		}
-		missing = append(missing, fmt.Sprintf("%s %s/%s (volume %s)", r.kind, ref.Namespace, ref.Name, r.volume))
 	}
-	switch {
-	case len(missing) == 1:
-		f.Message = missing[0] + " does not exist, so the pod's volumes cannot be mounted."
-	case len(missing) > 1:
-		f.Message = strings.Join(missing, ", ") + " do not exist, so the pod's volumes cannot be mounted."
-	default:
-		return f, false
+	if len(gone) > 0 {
+		words, ev := together(gone)
+		verb := " does"
+		if len(gone) > 1 {
+			verb = " do"
+		}
+		return diagnose.Finding{
+			Subject: gone[0].ref, Confidence: diagnose.Certain, Evidence: ev,
+			Message: words + verb + " not exist, so the pod's volumes cannot be mounted.",
+		}, true
+	}
+	if len(unfound) == 0 {
+		return diagnose.Finding{}, false
+	}
+	// The kubelet's word alone, which may be made good by now.
+	words, ev := together(unfound)
+	f := diagnose.Finding{
+		Subject: unfound[0].ref, Confidence: diagnose.Possible, Evidence: ev,
+		Message: fmt.Sprintf("The kubelet of node %s did not find %s when it last tried to mount the pod's volumes.", p.Node, words),
+	}
+	if diagnose.Fresh(s, diagnose.Certain, ev) == diagnose.Certain {
+		f.Confidence = diagnose.Likely
 	}
 	return f, true
+}
+
+// missing is an object without which the pod's volumes cannot be mounted.
+type missing struct {
+	ref   snapshot.Ref
+	words string
+	ev    []diagnose.Evidence
+}
+
+func together(l []missing) (words string, ev []diagnose.Evidence) {
+	var names []string
+	for _, m := range l {
+		names = append(names, m.words)
+		ev = append(ev, m.ev...)
+	}
+	return strings.Join(names, ", "), ev
 }

@@ -19,7 +19,7 @@ const provisionerAnnotation = "volume.kubernetes.io/storage-provisioner"
 func csiControllerDown() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST305", Slug: "csi-controller-down", Reach: scope.ReachShared,
-		Needs: []snapshot.Kind{snapshot.Event, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim, snapshot.VolumeAttachment},
+		Optional: []snapshot.Kind{snapshot.Event, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim, snapshot.VolumeAttachment},
 		Doc: diagnose.Doc{
 			Title:   "The controller of a CSI driver does not act on requests",
 			Symptom: "Volumes are neither made nor attached: a claim stays Pending at \"Waiting for a volume to be created\", or a VolumeAttachment stays at attached=false without an error.",
@@ -55,12 +55,12 @@ func findIdleController(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bo
 	}
 	timeouts := said(s, p, diagnose.Text{All: []string{"timed out waiting for external-attacher"}}, attachReasons()...)
 	for _, v := range volumesOf(s, p.Object) {
-		d := v.driver()
-		if d == "" || v.volumeName() == "" {
-			continue
-		}
 		here, _ := attachments(s, v.volumeName(), p.Node)
-		if here == nil || here.Status.Attached || here.Status.AttachError != nil || here.DeletionTimestamp != nil {
+		d := v.driver()
+		if d == "" && here != nil {
+			d = here.Spec.Attacher
+		}
+		if here == nil || d == "" || here.Status.Attached || here.Status.AttachError != nil || here.DeletionTimestamp != nil {
 			continue
 		}
 		age := s.Now().Sub(here.CreationTimestamp.Time)
@@ -77,7 +77,22 @@ func findIdleController(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bo
 			Decide:       "Whether the controller pods of driver {subject} run, and what their external-attacher logs.",
 		}, true
 	}
-	return diagnose.Finding{}, false
+	return unattached(s, p)
+}
+
+// unattached goes by the attach-detach controller's word, where no VolumeAttachment could be read.
+func unattached(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
+	if !unread(s, snapshot.VolumeAttachment) && !unread(s, snapshot.PersistentVolumeClaim) {
+		return diagnose.Finding{}, false
+	}
+	f := diagnose.Finding{
+		Subject: p.Ref, Confidence: diagnose.Possible,
+		Message:      fmt.Sprintf("Attaching a volume of pod %s/%s to node %s ends in no answer, neither a result nor an error.", p.Ref.Namespace, p.Ref.Name, p.Node),
+		Evidence:     said(s, p, diagnose.Text{Any: []string{"timed out waiting for the condition", "timed out waiting for external-attacher"}}, "FailedAttachVolume"),
+		Alternatives: []string{"volume-attach-limit"},
+		Decide:       "Whether the controller pods of the volume's driver run, and what the VolumeAttachment says: kubectl get volumeattachments.",
+	}
+	return f, len(f.Evidence) > 0
 }
 
 // unprovisioned looks for a claim of a waiting pod that nobody works on.

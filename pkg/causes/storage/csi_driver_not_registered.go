@@ -16,7 +16,7 @@ import (
 func csiDriverNotRegistered() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST304", Slug: "csi-driver-not-registered", Reach: scope.ReachNode,
-		Needs: []snapshot.Kind{snapshot.CSINode, snapshot.Event, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim},
+		Optional: []snapshot.Kind{snapshot.CSINode, snapshot.Event, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim},
 		Doc: diagnose.Doc{
 			Title:   "The CSI driver of the volume is not registered on the node",
 			Symptom: "Starting: FailedMount \"driver name … not found in the list of registered CSI drivers\". Ending: the containers are gone and the pod stays, in silence. The node's CSINode does not list the driver.",
@@ -59,8 +59,12 @@ func findUnregistered(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool
 	switch {
 	case len(f.Evidence) > 0 && len(drivers) == 0 && n != nil && mounting(p) && recentlyListed(n, f.Evidence):
 		return f, false // it has registered since
+	case len(f.Evidence) > 0 && len(drivers) > 0:
+		f.Confidence = diagnose.Certain // the kubelet says so, and the list of today agrees
+	case len(f.Evidence) > 0 && n != nil:
+		f.Confidence = diagnose.Fresh(s, diagnose.Certain, f.Evidence)
 	case len(f.Evidence) > 0:
-		f.Confidence = diagnose.Certain
+		f.Confidence = diagnose.Likely
 	case len(drivers) > 0:
 		f.Confidence = diagnose.Likely
 	default:

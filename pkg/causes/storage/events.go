@@ -13,17 +13,18 @@ import (
 // said cites the last events about the pod that have one of the reasons and match.
 func said(s *snapshot.Snapshot, p stuck.Pod, t diagnose.Text, reasons ...string) []diagnose.Evidence {
 	var out []diagnose.Evidence
-	for _, e := range s.Events(p.Ref) {
-		if (len(reasons) == 0 || slices.Contains(reasons, e.Reason)) && t.Match(e.Message) {
+	for _, e := range diagnose.Events(s, p) {
+		if (len(reasons) == 0 && !diagnose.OwnWords(e.Reason) || slices.Contains(reasons, e.Reason)) && t.Match(e.Message) {
 			out = append(out, diagnose.EventEvidence(e))
 		}
 	}
 	return out[max(0, len(out)-2):]
 }
 
-// silent tells whether nobody complained about the pod. What the scheduler says is over once it has a node.
+// silent tells whether nobody complained about what the pod hangs in. What the scheduler says is over once it has a node. Where events could not
+// be read, nobody knows.
 func silent(s *snapshot.Snapshot, p stuck.Pod) bool {
-	return !slices.ContainsFunc(s.Events(p.Ref), func(e snapshot.EventRecord) bool {
+	return diagnose.Heard(s, p.Ref.Namespace) && !slices.ContainsFunc(diagnose.Events(s, p), func(e snapshot.EventRecord) bool {
 		return e.Type == corev1.EventTypeWarning && e.Reason != "FailedScheduling"
 	})
 }
@@ -63,6 +64,11 @@ func ready(s *snapshot.Snapshot, node string) bool {
 	}
 	c := snapshot.NodeCondition(n, corev1.NodeReady)
 	return c != nil && c.Status == corev1.ConditionTrue
+}
+
+// unwell tells whether the node is known not to be well. A node that could not be read is neither ready nor unwell.
+func unwell(s *snapshot.Snapshot, node string) bool {
+	return s.Has(snapshot.Node, "", node) != snapshot.Unknown && !ready(s, node)
 }
 
 // cleaning tells whether the containers have ended and the node still has to let go of what the pod had.

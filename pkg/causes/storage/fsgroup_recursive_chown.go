@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -14,7 +15,8 @@ import (
 func fsgroupRecursiveChown() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST316", Slug: "fsgroup-recursive-chown", Reach: scope.ReachPod,
-		Needs: []snapshot.Kind{snapshot.Event, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim},
+		Needs:    []snapshot.Kind{snapshot.Event},
+		Optional: []snapshot.Kind{snapshot.PersistentVolume, snapshot.PersistentVolumeClaim},
 		Doc: diagnose.Doc{
 			Title:   "The kubelet changes the owner of every file on the volume first",
 			Symptom: "A pod with fsGroup and a volume of many files stays ContainerCreating for minutes to hours, without an error or with \"timed out waiting for the condition\".",
@@ -45,8 +47,8 @@ func findChown(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 		return f, false
 	}
 	if f.Evidence = said(s, p, diagnose.Text{}, "VolumePermissionChangeInProgress"); len(f.Evidence) > 0 {
-		f.Confidence = diagnose.Certain
-		f.Message = fmt.Sprintf("The kubelet on node %s is changing the owner of the files on the pod's volume, %s after the pod was bound: it is at work, and slow.", p.Node, scope.Short(p.For))
+		f.Confidence = diagnose.Fresh(s, diagnose.Certain, f.Evidence)
+		f.Message = fmt.Sprintf("The kubelet on node %s is changing the owner of the files on a volume of pod %s/%s, %s after the pod was bound: it is at work, and slow.", p.Node, p.Ref.Namespace, p.Ref.Name, scope.Short(p.For))
 		return f, true
 	}
 	c := p.Object.Spec.SecurityContext
@@ -67,7 +69,7 @@ func findChown(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 	late := diagnose.Text{All: []string{"unmounted volumes"}, Any: []string{"timed out waiting for the condition", "context deadline exceeded"}}
 	waits := said(s, p, late, "FailedMount")
 	attachedNow := false
-	for _, e := range s.Events(p.Ref) {
+	for _, e := range diagnose.Events(s, p) {
 		attachedNow = attachedNow || e.Reason == "SuccessfulAttachVolume"
 		if e.Type == corev1.EventTypeWarning && e.Reason != "FailedScheduling" && !late.Match(e.Message) {
 			return f, false // something else was said, which counts more than a guess
@@ -77,10 +79,11 @@ func findChown(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 		return f, false
 	}
 	f.Confidence = diagnose.Possible
-	f.Evidence = append(waits,
-		diagnose.Evidence{Object: p.Ref.String(), Field: "spec.securityContext.fsGroup", Value: fmt.Sprint(*c.FSGroup)},
-		diagnose.Evidence{Object: p.Ref.String(), Field: "spec.securityContext.fsGroupChangePolicy", Value: "not OnRootMismatch"})
-	f.Message = fmt.Sprintf("The pod asks for group %d on claim %s, so the kubelet walks over all its files before it starts the pod.", *c.FSGroup, big.claim)
+	f.Evidence = slices.Concat(waits, []diagnose.Evidence{
+		{Object: p.Ref.String(), Field: "spec.securityContext.fsGroup", Value: fmt.Sprint(*c.FSGroup)},
+		{Object: p.Ref.String(), Field: "spec.securityContext.fsGroupChangePolicy", Value: "not OnRootMismatch"},
+	})
+	f.Message = fmt.Sprintf("Pod %s/%s asks for group %d on claim %s, so the kubelet walks over all its files before it starts the pod.", p.Ref.Namespace, p.Ref.Name, *c.FSGroup, big.claim)
 	f.Alternatives = []string{"hung-fs-mount", "volume-attach-limit", "selinux-recursive-relabel"}
 	f.Decide = "Whether the kubelet's log on node {node} says \"Setting volume ownership for\" this pod."
 	return f, true

@@ -12,7 +12,7 @@ func fuseEndpointDead() diagnose.Cause {
 	exists := diagnose.Text{All: []string{"error while creating mount source path", "file exists"}}
 	return diagnose.Cause{
 		Code: "ST314", Slug: "fuse-endpoint-dead", Reach: scope.ReachPod,
-		Needs: []snapshot.Kind{snapshot.Event},
+		Optional: []snapshot.Kind{snapshot.Event},
 		Doc: diagnose.Doc{
 			Title:   "The daemon behind a FUSE mount is gone",
 			Symptom: "\"transport endpoint is not connected\" when a container is made or a volume is mounted; or \"error while creating mount source path … file exists\".",
@@ -36,7 +36,7 @@ func fuseEndpointDead() diagnose.Cause {
 			Events:     []diagnose.EventMatch{{Text: dead}, {Text: exists}},
 			Waiting:    []diagnose.WaitingMatch{{Text: dead}, {Text: exists}},
 			Confidence: diagnose.Certain,
-			Say:        "A mount of the pod on node {node} leads to a FUSE daemon that is gone.",
+			Say:        "A mount of pod {namespace}/{pod} on node {node} leads to a FUSE daemon that is gone.",
 		},
 		Log: []string{"transport endpoint is not connected"},
 	}

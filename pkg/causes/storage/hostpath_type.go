@@ -11,7 +11,7 @@ func hostpathType() diagnose.Cause {
 	local := diagnose.Text{All: []string{"initialization failed for volume", "does not exist"}} // a local volume's directory
 	return diagnose.Cause{
 		Code: "ST324", Slug: "hostpath-type", Reach: scope.ReachPod,
-		Needs: []snapshot.Kind{snapshot.Event},
+		Optional: []snapshot.Kind{snapshot.Event},
 		Doc: diagnose.Doc{
 			Title:     "A path that the pod mounts is not what it asks for",
 			Symptom:   "FailedMount \"hostPath type check failed\" or, for a local volume, \"path … does not exist\"; or CreateContainerConfigError \"failed to prepare subPath for volumeMount\".",

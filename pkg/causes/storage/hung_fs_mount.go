@@ -18,7 +18,7 @@ const silentMount = 4 * time.Minute
 func hungFsMount() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST310", Slug: "hung-fs-mount", Reach: scope.ReachShared,
-		Needs: []snapshot.Kind{snapshot.Event, snapshot.Node, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim, snapshot.VolumeAttachment},
+		Optional: []snapshot.Kind{snapshot.Event, snapshot.Node, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim, snapshot.VolumeAttachment},
 		Doc: diagnose.Doc{
 			Title:   "Mounting or unmounting the volume hangs",
 			Symptom: "Starting: FailedMount DeadlineExceeded, then \"an operation with the given Volume ID … already exists\". Ending: all containers have ended, phase Succeeded or Failed, STATUS may read Completed, and the pod stays in silence.",
@@ -33,7 +33,7 @@ func hungFsMount() diagnose.Cause {
 				{ID: "restore-backend", Risk: diagnose.RiskNone, Text: "Bring the storage backend or the network to it back. The hanging call then returns, and the pod goes on by itself."},
 				{ID: "restart-node-plugin", Risk: diagnose.RiskMedium, Text: "Restart the driver's node plugin pod on node {node}, where the call hangs in it and not in the kernel. FUSE mounts of that driver on the node die with it."},
 				{ID: "unmount-on-node", Risk: diagnose.RiskHigh, Text: "On the node: umount -l the mounts below /var/lib/kubelet/pods/<uid>. Data in flight may be lost. Never rm -rf there: that empties volumes that are still mounted."},
-				{ID: "drain-and-reboot", Risk: diagnose.RiskHigh, Text: "If the call hangs in the kernel, only a reboot ends it.", Command: "kubectl drain {node} --ignore-daemonsets"},
+				{ID: "drain-and-reboot", Risk: diagnose.RiskHigh, Text: "If the call hangs in the kernel, only a reboot ends it. What the pods of the node have not written yet is lost.", Command: "kubectl drain {node} --ignore-daemonsets"},
 				{ID: "force-delete-pod", Risk: diagnose.RiskDataLoss, Text: "Takes the pod out of the API and leaves the mount: its processes are dead, but the volume may be attached elsewhere while it is still mounted here.", Command: "kubectl delete pod {pod} -n {namespace} --grace-period=0 --force"},
 			},
 			Refs: []string{
@@ -48,7 +48,7 @@ func hungFsMount() diagnose.Cause {
 }
 
 func findHungMount(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
-	if !ready(s, p.Node) {
+	if unwell(s, p.Node) {
 		return diagnose.Finding{}, false
 	}
 	var can []volume
@@ -71,7 +71,7 @@ func findHungMount(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 	}
 	switch {
 	case cleaning(p):
-		return hungUnmount(p, f, can, network), true
+		return hungUnmount(s, p, f, can, network), true
 	case mounting(p):
 		return hungMount(s, p, f, can)
 	default:
@@ -79,10 +79,14 @@ func findHungMount(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 	}
 }
 
-func hungUnmount(p stuck.Pod, f diagnose.Finding, can []volume, network bool) diagnose.Finding {
+func hungUnmount(s *snapshot.Snapshot, p stuck.Pod, f diagnose.Finding, can []volume, network bool) diagnose.Finding {
 	f.Confidence = diagnose.Possible
-	f.Message = fmt.Sprintf("All containers ended, and %s past its deadline node %s has not released the pod's volumes: %s.", scope.Short(p.For), p.Node, describe(can))
-	f.Alternatives = []string{"csi-driver-not-registered", "mount-leaked-into-other-namespace", "nfs-stale-file-handle", "fuse-endpoint-dead", "kubelet-restart-volume-reconstruct"}
+	f.Message = fmt.Sprintf("All containers of pod %s/%s ended, and %s past its deadline node %s has not released its volumes: %s.", p.Ref.Namespace, p.Ref.Name, scope.Short(p.For), p.Node, describe(can))
+	if !ready(s, p.Node) {
+		f.Message += " Whether the node is well could not be read."
+		f.Alternatives = []string{"node-lost"}
+	}
+	f.Alternatives = append(f.Alternatives, "csi-driver-not-registered", "mount-leaked-into-other-namespace", "nfs-stale-file-handle", "fuse-endpoint-dead", "kubelet-restart-volume-reconstruct")
 	if network {
 		f.Alternatives = append([]string{"nfs-server-unreachable"}, f.Alternatives...)
 	}
@@ -105,9 +109,9 @@ func hungMount(s *snapshot.Snapshot, p stuck.Pod, f diagnose.Finding, can []volu
 	case len(late) > 0:
 		f.Confidence = diagnose.Likely
 		f.Message = fmt.Sprintf("Mounting %s on node %s does not end in time.", describe(can), p.Node)
-	case p.State == stuck.ContainerCreating && p.For >= silentMount && silent(s, p) && !pulled(s, p) && !waitsForAttach(s, p, can):
+	case p.State == stuck.ContainerCreating && p.For >= silentMount && ready(s, p.Node) && silent(s, p) && !pulled(s, p) && !waitsForAttach(s, p, can):
 		f.Confidence = diagnose.Possible
-		f.Message = fmt.Sprintf("Nothing has been said of the pod for %s, which waits on node %s before its sandbox is made; it mounts %s.", scope.Short(p.For), p.Node, describe(can))
+		f.Message = fmt.Sprintf("Nothing has been said for %s of pod %s/%s, which waits on node %s before its sandbox is made; it mounts %s.", scope.Short(p.For), p.Ref.Namespace, p.Ref.Name, p.Node, describe(can))
 		f.Alternatives = []string{"runtime-hung", "csi-controller-down", "fsgroup-recursive-chown"}
 		f.Decide = "Whether a pod without volumes starts on node {node}: if it does, it is the volume."
 	default:
@@ -119,7 +123,7 @@ func hungMount(s *snapshot.Snapshot, p stuck.Pod, f diagnose.Finding, can []volu
 
 // pulled tells whether an image was asked for, which comes after the volumes.
 func pulled(s *snapshot.Snapshot, p stuck.Pod) bool {
-	for _, e := range s.Events(p.Ref) {
+	for _, e := range diagnose.Events(s, p) {
 		if e.Reason == "Pulling" || e.Reason == "Pulled" || e.Reason == "Created" {
 			return true
 		}

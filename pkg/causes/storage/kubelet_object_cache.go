@@ -42,7 +42,7 @@ func kubeletObjectCache() diagnose.Cause {
 				return f, false
 			}
 			text := diagnose.Text{Any: []string{"failed to sync configmap cache", "failed to sync secret cache", "\" not registered"}}
-			for _, e := range s.Events(p.Ref) {
+			for _, e := range diagnose.Events(s, p) {
 				if e.Reason == "FailedMount" && text.Match(e.Message) && s.Now().Sub(e.Last) < cacheLag && e.Last.Sub(p.Since) > cacheLag/3 {
 					f.Evidence = append(f.Evidence, diagnose.EventEvidence(e))
 				}

@@ -15,7 +15,7 @@ func kubeletRestartVolumeReconstruct() diagnose.Cause {
 			Confirm:   []string{"kubectl get --raw \"/api/v1/nodes/{node}/proxy/logs/?query=kubelet&pattern=construct\"", "kubectl get pod {pod} -n {namespace} -o yaml"},
 			Remedies: []diagnose.Remedy{
 				{ID: "restart-kubelet", Risk: diagnose.RiskMedium, Text: "Restart the kubelet once more, after its volume plugins and drivers are up."},
-				{ID: "unmount-on-node", Risk: diagnose.RiskHigh, Text: "On the node: umount the pod's mounts below /var/lib/kubelet/pods/<uid>. Never rm -rf there."},
+				{ID: "unmount-on-node", Risk: diagnose.RiskHigh, Text: "On the node: umount the pod's mounts below /var/lib/kubelet/pods/<uid>. Data in flight may be lost. Never rm -rf there: that empties volumes that are still mounted."},
 			},
 			Refs: []string{"https://github.com/kubernetes/kubernetes/issues/72604"},
 		},

@@ -15,7 +15,7 @@ func missingMountHelper() diagnose.Cause {
 	}
 	g := diagnose.Signature{
 		Confidence: diagnose.Likely,
-		Say:        "Node {node} lacks the program or kernel module that mounts this kind of file system.",
+		Say:        "Node {node} lacks the program or kernel module that mounts a volume of pod {namespace}/{pod}.",
 	}
 	for _, t := range texts {
 		g.Events = append(g.Events, diagnose.EventMatch{Reasons: mountReasons(), Text: t})

@@ -15,7 +15,7 @@ import (
 func mountLeakedIntoOtherNamespace() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST311", Slug: "mount-leaked-into-other-namespace", Reach: scope.ReachNode,
-		Needs: []snapshot.Kind{snapshot.Event, snapshot.Node},
+		Optional: []snapshot.Kind{snapshot.Event, snapshot.Node},
 		Doc: diagnose.Doc{
 			Title:   "Another process holds a copy of the pod's mount",
 			Symptom: "Removing the pod's network namespace, volume or directory fails with \"device or resource busy\"; or the containers have ended and the pod stays, while a pod on the node mounts the host's root or the kubelet's directory.",
@@ -41,7 +41,7 @@ func mountLeakedIntoOtherNamespace() diagnose.Cause {
 
 func findLeakedMount(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 	f := diagnose.Finding{Subject: snapshot.Ref{Kind: snapshot.Node, Name: p.Node}}
-	if !ending(p) && !cleaning(p) || !ready(s, p.Node) {
+	if !ending(p) && !cleaning(p) || unwell(s, p.Node) {
 		return f, false
 	}
 	f.Evidence = said(s, p, diagnose.Text{All: []string{"device or resource busy"}})
@@ -49,10 +49,10 @@ func findLeakedMount(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool)
 	switch {
 	case len(f.Evidence) > 0:
 		f.Confidence = diagnose.Likely
-		f.Message = fmt.Sprintf("Node %s cannot remove what the pod had mounted, because something else holds it busy.", p.Node)
+		f.Message = fmt.Sprintf("Node %s cannot remove what pod %s/%s had mounted, because something else holds it busy.", p.Node, p.Ref.Namespace, p.Ref.Name)
 	case cleaning(p) && len(holders) > 0:
 		f.Confidence = diagnose.Possible
-		f.Message = fmt.Sprintf("All containers ended, and %s later node %s has not cleaned up after the pod.", scope.Short(p.For), p.Node)
+		f.Message = fmt.Sprintf("All containers of pod %s/%s ended, and %s later node %s has not cleaned up after it.", p.Ref.Namespace, p.Ref.Name, scope.Short(p.For), p.Node)
 		f.Alternatives = []string{"hung-fs-mount", "kubelet-restart-volume-reconstruct", "orphaned-pod-dir"}
 		f.Decide = "Whether the kubelet's log on node {node} says \"device or resource busy\" for this pod."
 	default:

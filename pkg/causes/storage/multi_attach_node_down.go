@@ -14,7 +14,8 @@ import (
 func multiAttachNodeDown() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST301", Slug: "multi-attach-node-down", Reach: scope.ReachShared,
-		Needs: []snapshot.Kind{snapshot.Event, snapshot.Node, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim, snapshot.VolumeAttachment},
+		Needs:    []snapshot.Kind{snapshot.Node},
+		Optional: []snapshot.Kind{snapshot.Event, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim, snapshot.VolumeAttachment},
 		Doc: diagnose.Doc{
 			Title:   "The volume is still attached to a node that is down",
 			Symptom: "The replacement pod stays ContainerCreating with a Multi-Attach error; the VolumeAttachment names a node that is NotReady or gone.",
@@ -40,32 +41,54 @@ func multiAttachNodeDown() diagnose.Cause {
 		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 			h, ok := heldElsewhere(s, p)
 			if !ok {
-				return diagnose.Finding{}, false
+				return heldByUserOnDownNode(s, p)
 			}
 			node := h.va.Spec.NodeName
-			state := ""
-			switch n := s.Node(node); {
-			case n == nil && s.Has(snapshot.Node, "", node) == snapshot.Absent:
-				state = "which does not exist any more"
-			case n == nil || ready(s, node):
+			state, down := downNode(s, node)
+			if !down {
 				return diagnose.Finding{}, false
-			default:
-				state = "which is not ready"
-				if c := snapshot.NodeCondition(n, corev1.NodeReady); c != nil {
-					state = fmt.Sprintf("which is not ready (%s) for %s", c.Status, scope.Short(s.Now().Sub(c.LastTransitionTime.Time)))
-				}
 			}
-			f := diagnose.Finding{
-				Subject: h.ref(p.Ref.Namespace), Confidence: diagnose.Likely,
+			return diagnose.Finding{
+				Subject: h.ref(p.Ref.Namespace), Confidence: h.sure(s),
 				Message:   fmt.Sprintf("Volume %s (claim %s) is still attached to node %s, %s.", h.volumeName(), h.claim, node, state),
 				Evidence:  append(h.said, attachmentEvidence(h.va)),
 				ClearsWhy: "the attach-detach controller forces the detach six minutes after the old pod's deletion, unless that is disabled",
-			}
-			if len(h.said) > 0 {
-				f.Confidence = diagnose.Certain
-			}
-			return f, true
+			}, true
 		},
 		Log: []string{"Multi-Attach error for volume"},
 	}
+}
+
+// downNode words the state of a node that is known not to be well.
+func downNode(s *snapshot.Snapshot, node string) (state string, down bool) {
+	if !unwell(s, node) {
+		return "", false
+	}
+	n := s.Node(node)
+	if n == nil {
+		return "which does not exist any more", true
+	}
+	if c := snapshot.NodeCondition(n, corev1.NodeReady); c != nil && !c.LastTransitionTime.IsZero() {
+		return fmt.Sprintf("which is not ready (%s) for %s", c.Status, scope.Short(max(s.Now().Sub(c.LastTransitionTime.Time), 0))), true
+	}
+	return "which is not ready", true
+}
+
+// heldByUserOnDownNode goes by the pod that uses the claim, where no VolumeAttachment could be read.
+func heldByUserOnDownNode(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
+	r, ok := refusedElsewhere(s, p)
+	if !ok || r.user == nil {
+		return diagnose.Finding{}, false
+	}
+	state, down := downNode(s, r.user.Spec.NodeName)
+	if !down {
+		return diagnose.Finding{}, false
+	}
+	return diagnose.Finding{
+		Subject: r.ref(p), Confidence: diagnose.Likely,
+		Message: fmt.Sprintf("The volume of claim %s is attached to another node; pod %s/%s uses it on node %s, %s.", r.claim, r.user.Namespace, r.user.Name, r.user.Spec.NodeName, state),
+		Evidence: append(r.said,
+			diagnose.Evidence{Object: snapshot.RefOf(r.user).String(), Field: "spec.volumes", Value: "claim " + r.claim + ", on node " + r.user.Spec.NodeName}),
+		ClearsWhy: "the attach-detach controller forces the detach six minutes after the old pod's deletion, unless that is disabled",
+	}, true
 }

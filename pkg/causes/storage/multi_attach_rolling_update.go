@@ -3,6 +3,8 @@ package storage
 import (
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
@@ -12,7 +14,7 @@ import (
 func multiAttachRollingUpdate() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST302", Slug: "multi-attach-rolling-update", Reach: scope.ReachPod,
-		Needs: []snapshot.Kind{snapshot.Event, snapshot.Node, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim, snapshot.VolumeAttachment},
+		Optional: []snapshot.Kind{snapshot.Event, snapshot.Node, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim, snapshot.VolumeAttachment},
 		Doc: diagnose.Doc{
 			Title:   "The volume is in use by another pod on another node",
 			Symptom: "A new pod stays ContainerCreating with \"Volume is already used by pod(s) …\" while both nodes are well.",
@@ -35,7 +37,10 @@ func multiAttachRollingUpdate() diagnose.Cause {
 		},
 		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 			h, ok := heldElsewhere(s, p)
-			if !ok || !ready(s, h.va.Spec.NodeName) {
+			if !ok {
+				return heldByUser(s, p)
+			}
+			if unwell(s, h.va.Spec.NodeName) {
 				return diagnose.Finding{}, false
 			}
 			users, _ := usersOn(s, h.va.Spec.NodeName, p.Ref.Namespace, h.claim)
@@ -44,14 +49,12 @@ func multiAttachRollingUpdate() diagnose.Cause {
 			}
 			u := users[0]
 			f := diagnose.Finding{
-				Subject: snapshot.Ref{Kind: snapshot.PersistentVolumeClaim, Namespace: p.Ref.Namespace, Name: h.claim}, Confidence: diagnose.Likely,
+				Subject: snapshot.Ref{Kind: snapshot.PersistentVolumeClaim, Namespace: p.Ref.Namespace, Name: h.claim}, Confidence: h.sure(s),
 				Message: fmt.Sprintf("Claim %s can be attached to one node only, and pod %s/%s uses it on node %s.", h.claim, u.Namespace, u.Name, u.Spec.NodeName),
 				Evidence: append(h.said, attachmentEvidence(h.va),
 					diagnose.Evidence{Object: snapshot.RefOf(u).String(), Field: "spec.volumes", Value: "claim " + h.claim + ", on node " + u.Spec.NodeName}),
 			}
-			if len(h.said) > 0 {
-				f.Confidence = diagnose.Certain
-			}
+			unlessDown(s, u, &f)
 			if u.DeletionTimestamp != nil {
 				f.Message += " That pod is being deleted: what keeps it keeps this one."
 			}
@@ -59,4 +62,31 @@ func multiAttachRollingUpdate() diagnose.Cause {
 		},
 		Log: []string{"Volume is already used by pod(s)"},
 	}
+}
+
+// heldByUser goes by the pod that uses the claim, where no VolumeAttachment could be read.
+func heldByUser(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
+	r, ok := refusedElsewhere(s, p)
+	if !ok || r.user == nil || unwell(s, r.user.Spec.NodeName) {
+		return diagnose.Finding{}, false
+	}
+	u := r.user
+	f := diagnose.Finding{
+		Subject: r.ref(p), Confidence: diagnose.Likely,
+		Message: fmt.Sprintf("The volume of claim %s is attached to another node, and pod %s/%s uses that claim on node %s.", r.claim, u.Namespace, u.Name, u.Spec.NodeName),
+		Evidence: append(r.said,
+			diagnose.Evidence{Object: snapshot.RefOf(u).String(), Field: "spec.volumes", Value: "claim " + r.claim + ", on node " + u.Spec.NodeName}),
+	}
+	unlessDown(s, u, &f)
+	return f, true
+}
+
+// unlessDown takes back some of the certainty where it is not known whether the other pod's node is well.
+func unlessDown(s *snapshot.Snapshot, u *corev1.Pod, f *diagnose.Finding) {
+	if ready(s, u.Spec.NodeName) {
+		return
+	}
+	f.Confidence = diagnose.Likely
+	f.Alternatives = []string{"multi-attach-node-down"}
+	f.Decide = fmt.Sprintf("Whether node %s is well, which could not be read: kubectl get node %s.", u.Spec.NodeName, u.Spec.NodeName)
 }

@@ -29,7 +29,7 @@ func multipathdClaimsDevice() diagnose.Cause {
 				{Reasons: mountReasons(), Text: diagnose.Text{Any: []string{"already mounted or mount point busy", "apparently in use by the system"}}},
 			},
 			Confidence: diagnose.Likely,
-			Say:        "The device of the volume is attached to node {node} and taken there already, most often by multipathd.",
+			Say:        "The device of a volume of pod {namespace}/{pod} is attached to node {node} and taken there already, most often by multipathd.",
 			Decide:     "Lsblk on node {node}: an mpath map over the device means multipathd, a mount point means a mount that was left over.",
 		},
 		Log: []string{"already mounted or mount point busy", "apparently in use by the system"},

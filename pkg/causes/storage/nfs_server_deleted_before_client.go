@@ -15,7 +15,8 @@ import (
 func nfsServerDeletedBeforeClient() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST309", Slug: "nfs-server-deleted-before-client", Reach: scope.ReachShared,
-		Needs: []snapshot.Kind{snapshot.EndpointSlice, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim, snapshot.Service},
+		Needs:    []snapshot.Kind{snapshot.Service},
+		Optional: []snapshot.Kind{snapshot.EndpointSlice, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim},
 		Doc: diagnose.Doc{
 			Title:   "The NFS server ran in this cluster and went before its clients",
 			Symptom: "Pods hang whose NFS volume points to a Service of the cluster that is gone or has nothing ready behind it.",
@@ -54,7 +55,7 @@ func findServerGone(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) 
 			f.Evidence = []diagnose.Evidence{{Object: svc.String(), Field: "metadata", Value: "does not exist"}}
 		case snapshot.Present:
 			if answers(s, ns, name) || !s.Complete(snapshot.EndpointSlice, ns) {
-				continue
+				continue // something stands behind it, or nobody knows
 			}
 			f.Confidence = diagnose.Likely
 			f.Message = fmt.Sprintf("The pod mounts NFS from Service %s/%s, and nothing ready stands behind it.", ns, name)

@@ -19,7 +19,7 @@ const kindNFSServer snapshot.Kind = "NFSServer"
 func nfsServerUnreachable() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST307", Slug: "nfs-server-unreachable", Reach: scope.ReachShared,
-		Needs: []snapshot.Kind{snapshot.Event, snapshot.Node, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim},
+		Optional: []snapshot.Kind{snapshot.Event, snapshot.Node, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim},
 		Doc: diagnose.Doc{
 			Title:   "The NFS server of the volume does not answer",
 			Symptom: "Pods that share an NFS server hang, on several nodes: new ones ContainerCreating, deleted ones Terminating, often without any event. On those nodes df and ls hang.",
@@ -68,6 +68,7 @@ type hungOn struct {
 	up, down int
 	text     []diagnose.Evidence // of events that speak of a server out of reach
 	clear    bool
+	unheard  bool // events, or the state of a node, could not be read
 }
 
 func findDeadServers(s *snapshot.Snapshot, r scope.Result) []diagnose.Finding {
@@ -110,13 +111,15 @@ func nfsHosts(s *snapshot.Snapshot, p stuck.Pod) []string {
 
 // take adds the pod where it hangs as pods of a dead server do: it is in silence, or what is said is about the server.
 func (h *hungOn) take(s *snapshot.Snapshot, p stuck.Pod) bool {
-	if !mounting(p) && !ending(p) && !cleaning(p) || !ready(s, p.Node) {
+	if !mounting(p) && !ending(p) && !cleaning(p) || unwell(s, p.Node) {
 		return false
 	}
 	ev := said(s, p, noServer, "FailedMount", "FailedKillPod", "FailedMapVolume")
-	if len(ev) == 0 && !silent(s, p) {
+	heard := diagnose.Heard(s, p.Ref.Namespace)
+	if len(ev) == 0 && heard && !silent(s, p) {
 		return false
 	}
+	h.unheard = h.unheard || len(ev) == 0 && (!heard || !ready(s, p.Node))
 	if mounting(p) {
 		h.up++
 	} else {
@@ -136,17 +139,19 @@ func (h *hungOn) take(s *snapshot.Snapshot, p stuck.Pod) bool {
 func (h *hungOn) finding(s *snapshot.Snapshot, host string) diagnose.Finding {
 	f := diagnose.Finding{
 		Subject: snapshot.Ref{Kind: kindNFSServer, Name: host}, Confidence: diagnose.Possible, Evidence: h.text,
-		Message: fmt.Sprintf("%s stuck on %s with NFS server %s in common, since %s (%d starting, %d ending).",
+		Message: fmt.Sprintf("%s hang on %s with NFS server %s in common, since %s (%d starting, %d ending).",
 			count(len(h.pods), "pod"), count(len(h.nodes), "node"), host, scope.Ago(s.Now().Sub(h.since)), h.up, h.down),
 		Alternatives: []string{"hung-fs-mount", "d-state-process"},
-		Decide:       "Whether the server answers from a node: nc -zvw 3 {subject} 2049, and whether the kernel log there says \"nfs: server {subject} not responding\"",
+		Decide:       "Whether the server answers from a node: nc -zvw 3 {subject} 2049, and whether the kernel log there says \"nfs: server {subject} not responding\".",
 	}
 	if len(h.pods) == 1 {
-		f.Message = fmt.Sprintf("The pod mounts NFS server %s and hangs as with a server that does not answer.", host)
+		f.Message = fmt.Sprintf("Pod %s/%s mounts NFS server %s and hangs as with a server that does not answer.", h.pods[0].Ref.Namespace, h.pods[0].Ref.Name, host)
 	}
 	switch {
 	case h.clear && len(h.nodes) >= 2:
-		f.Confidence, f.Alternatives, f.Decide = diagnose.Certain, nil, ""
+		f.Confidence, f.Alternatives, f.Decide = diagnose.Fresh(s, diagnose.Certain, h.text), nil, ""
+	case h.unheard && !h.clear:
+		f.Message += " What was said of them, or whether their nodes are well, could not be read."
 	case h.clear, len(h.nodes) >= 2, h.up > 0 && h.down > 0 && len(h.owners) >= 2:
 		f.Confidence = diagnose.Likely
 	case len(h.pods) == 1:

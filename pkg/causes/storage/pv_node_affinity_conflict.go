@@ -15,7 +15,7 @@ import (
 func pvNodeAffinityConflict() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST320", Slug: "pv-node-affinity-conflict", Reach: scope.ReachPod,
-		Needs: []snapshot.Kind{snapshot.Event, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim},
+		Optional: []snapshot.Kind{snapshot.Event, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim},
 		Doc: diagnose.Doc{
 			Title:   "The pod's volume can only be used on nodes that the pod cannot go to",
 			Symptom: "The pod is Pending with \"had volume node affinity conflict\" or, in newer versions, \"didn't match PersistentVolume's node affinity\".",
@@ -50,7 +50,7 @@ func findAffinityConflict(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, 
 	if len(f.Evidence) == 0 {
 		return f, false
 	}
-	f.Message = "No node that the pod may use can use its volume."
+	f.Message = fmt.Sprintf("No node that pod %s/%s may use can use its volume.", p.Ref.Namespace, p.Ref.Name)
 	for _, v := range volumesOf(s, p.Object) {
 		if v.pv == nil || v.pv.Spec.NodeAffinity == nil || v.pv.Spec.NodeAffinity.Required == nil {
 			continue

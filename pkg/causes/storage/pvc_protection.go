@@ -12,7 +12,7 @@ import (
 func pvcProtection() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST321", Slug: "pvc-protection", Reach: scope.ReachPod,
-		Needs: []snapshot.Kind{snapshot.Event, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim},
+		Optional: []snapshot.Kind{snapshot.Event, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim},
 		Doc: diagnose.Doc{
 			Title:     "A claim of the pod is being deleted and is still in use",
 			Symptom:   "A new pod is Pending with \"persistentvolumeclaim … is being deleted\"; the claim is Terminating with the finalizer kubernetes.io/pvc-protection.",
@@ -25,7 +25,7 @@ func pvcProtection() diagnose.Cause {
 			Refs: []string{"https://kubernetes.io/docs/concepts/storage/persistent-volumes/#storage-object-in-use-protection", "kubernetes: pkg/scheduler/framework/plugins/volumebinding/volume_binding.go"},
 		},
 		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
-			f := diagnose.Finding{Confidence: diagnose.Certain}
+			f := diagnose.Finding{Confidence: diagnose.Likely}
 			f.Evidence = scheduling(s, p, diagnose.Text{All: []string{"persistentvolumeclaim", "is being deleted"}})
 			if len(f.Evidence) == 0 {
 				return f, false
@@ -34,13 +34,18 @@ func pvcProtection() diagnose.Cause {
 				if v.pvc == nil || v.pvc.DeletionTimestamp == nil {
 					continue
 				}
+				f.Confidence = diagnose.Certain
 				f.Subject = snapshot.Ref{Kind: snapshot.PersistentVolumeClaim, Namespace: p.Ref.Namespace, Name: v.claim}
 				f.Message = fmt.Sprintf("Claim %s/%s was deleted %s and stays only because pods use it; no new pod is placed with it.",
 					p.Ref.Namespace, v.claim, scope.Ago(s.Now().Sub(v.pvc.DeletionTimestamp.Time)))
 				f.Evidence = append(f.Evidence, diagnose.Evidence{Object: f.Subject.String(), Field: "metadata.deletionTimestamp", Value: v.pvc.DeletionTimestamp.UTC().String()})
 				return f, true
 			}
-			return f, false
+			if !unread(s, snapshot.PersistentVolumeClaim) {
+				return f, false // the claim of today is not being deleted
+			}
+			f.Message = fmt.Sprintf("The scheduler does not place pod %s/%s, because a claim that it names is being deleted.", p.Ref.Namespace, p.Ref.Name)
+			return f, true
 		},
 	}
 }

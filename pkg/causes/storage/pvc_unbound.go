@@ -17,7 +17,7 @@ import (
 func pvcUnbound() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST319", Slug: "pvc-unbound", Reach: scope.ReachPod,
-		Needs: []snapshot.Kind{snapshot.Event, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim, snapshot.StorageClass},
+		Optional: []snapshot.Kind{snapshot.Event, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim, snapshot.StorageClass},
 		Doc: diagnose.Doc{
 			Title:   "A claim of the pod has no volume",
 			Symptom: "The pod is Pending with \"unbound immediate PersistentVolumeClaims\", \"persistentvolumeclaim … not found\" or \"didn't find available persistent volumes to bind\".",
@@ -61,7 +61,7 @@ func findUnbound(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 		return diagnose.Finding{}, false
 	}
 	for _, v := range volumesOf(s, p.Object) {
-		if v.claim == "" || v.pvc != nil && v.pvc.Status.Phase == corev1.ClaimBound && v.pv != nil {
+		if v.claim == "" || v.pvc != nil && v.pvc.Status.Phase == corev1.ClaimBound && s.Has(snapshot.PersistentVolume, "", v.pvc.Spec.VolumeName) != snapshot.Absent {
 			continue
 		}
 		ref := snapshot.Ref{Kind: snapshot.PersistentVolumeClaim, Namespace: p.Ref.Namespace, Name: v.claim}
@@ -75,16 +75,26 @@ func findUnbound(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 			return f, true
 		}
 		why, more := whyUnbound(s, v)
-		f.Message = fmt.Sprintf("Claim %s/%s is %s: %s.", p.Ref.Namespace, v.claim, strings.ToLower(string(v.pvc.Status.Phase)), why)
+		phase := strings.ToLower(string(v.pvc.Status.Phase))
+		if phase == "" {
+			phase = "not bound"
+		}
+		f.Message = fmt.Sprintf("Claim %s/%s is %s: %s.", p.Ref.Namespace, v.claim, phase, why)
 		f.Evidence = append(append(f.Evidence, diagnose.Evidence{Object: ref.String(), Field: "status.phase", Value: string(v.pvc.Status.Phase)}), more...)
 		return f, true
 	}
-	return diagnose.Finding{}, false
+	if !unread(s, snapshot.PersistentVolumeClaim) {
+		return diagnose.Finding{}, false
+	}
+	return diagnose.Finding{
+		Subject: p.Ref, Confidence: diagnose.Likely, Evidence: ev,
+		Message: fmt.Sprintf("The scheduler does not place pod %s/%s, because a claim that it names is missing or has no volume; the claims could not be read.", p.Ref.Namespace, p.Ref.Name),
+	}, true
 }
 
 // whyUnbound looks for the reason why a claim has no volume.
 func whyUnbound(s *snapshot.Snapshot, v volume) (string, []diagnose.Evidence) {
-	if name := v.volumeName(); name != "" && v.pv == nil {
+	if name := v.volumeName(); name != "" && s.Has(snapshot.PersistentVolume, "", name) == snapshot.Absent {
 		return fmt.Sprintf("its volume %s does not exist any more", name), nil
 	}
 	ref := snapshot.Ref{Kind: snapshot.PersistentVolumeClaim, Namespace: v.pvc.Namespace, Name: v.pvc.Name, UID: v.pvc.UID}

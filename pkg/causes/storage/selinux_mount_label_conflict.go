@@ -30,7 +30,7 @@ func selinuxMountLabelConflict() diagnose.Cause {
 		Signature: &diagnose.Signature{
 			Events:     []diagnose.EventMatch{{Reasons: mountReasons(), Text: diagnose.Text{Any: []string{"conflicting SELinux labels of volume"}}}},
 			Confidence: diagnose.Certain,
-			Say:        "Another pod on node {node} has the volume mounted with a different SELinux label.",
+			Say:        "Another pod on node {node} has a volume of pod {namespace}/{pod} mounted with a different SELinux label.",
 		},
 		Log: []string{"conflicting SELinux labels of volume"},
 	}

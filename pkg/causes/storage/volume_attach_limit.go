@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"slices"
 
 	storagev1 "k8s.io/api/storage/v1"
 
@@ -14,7 +15,7 @@ import (
 func volumeAttachLimit() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST306", Slug: "volume-attach-limit", Reach: scope.ReachNode,
-		Needs: []snapshot.Kind{snapshot.CSINode, snapshot.Event, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim, snapshot.VolumeAttachment},
+		Optional: []snapshot.Kind{snapshot.CSINode, snapshot.Event, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim, snapshot.VolumeAttachment},
 		Doc: diagnose.Doc{
 			Title:   "The node has as many volumes attached as it can take",
 			Symptom: "Attaching times out or is refused on one node that has many volumes, while the same works on others; or no node is left: \"node(s) exceed max volume count\".",
@@ -39,43 +40,51 @@ func volumeAttachLimit() diagnose.Cause {
 	}
 }
 
+// tooMany are the words by which drivers refuse one volume more.
+var tooMany = diagnose.Text{
+	Any: []string{
+		"AttachmentLimitExceeded", "attachment limit", "maximum number of", "too many volumes", "exceeded the limit", "volume limit", "no available slots",
+	},
+	None: []string{"retries", "attempts", "inotify"},
+}
+
 func findAttachLimit(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 	if p.State == stuck.Unschedulable {
 		ev := scheduling(s, p, diagnose.Text{Any: []string{"exceed max volume count"}})
 		return diagnose.Finding{
 			Confidence: diagnose.Likely, Evidence: ev, Reach: scope.ReachPod,
-			Message: "Nodes that would otherwise do have no room for another volume of this driver.",
+			Message: fmt.Sprintf("Nodes that would otherwise do for pod %s/%s have no room for another volume of its driver.", p.Ref.Namespace, p.Ref.Name),
 		}, len(ev) > 0
 	}
 	f := diagnose.Finding{Subject: snapshot.Ref{Kind: snapshot.Node, Name: p.Node}}
 	if !mounting(p) {
 		return f, false
 	}
-	refused := diagnose.Text{Any: []string{
-		"AttachmentLimitExceeded", "attachment limit", "maximum number of", "too many volumes", "exceeded the limit", "volume limit", "no available slots",
-	}}
-	refusals := said(s, p, refused, attachReasons()...)
+	refusals := said(s, p, tooMany, attachReasons()...)
 	waits := said(s, p, diagnose.Text{Any: []string{"timed out waiting for the condition", "expected device to be attached but was attaching", "timed out waiting for external-attacher"}}, "FailedAttachVolume")
 	n := s.CSINode(p.Node)
 	for _, v := range volumesOf(s, p.Object) {
-		d := v.driver()
-		if d == "" || v.volumeName() == "" {
-			continue
-		}
 		here, _ := attachments(s, v.volumeName(), p.Node)
-		if here != nil && here.Status.Attached {
+		d := v.driver()
+		if d == "" && here != nil {
+			d = here.Spec.Attacher
+		}
+		if d == "" || v.volumeName() == "" || here != nil && here.Status.Attached {
 			continue
 		}
 		ev := refusals
-		if here != nil && here.Status.AttachError != nil && refused.Match(here.Status.AttachError.Message) {
+		if here != nil && here.Status.AttachError != nil && tooMany.Match(here.Status.AttachError.Message) {
 			ev = append(ev, diagnose.Evidence{Object: "volumeattachment " + here.Name, Field: "status.attachError", Value: here.Status.AttachError.Message})
 		}
 		used := attached(s, d, p.Node)
 		limit := allocatable(n, d)
 		switch {
 		case len(ev) > 0:
-			f.Confidence = diagnose.Certain
+			f.Confidence = diagnose.Fresh(s, diagnose.Certain, ev)
 			f.Message = fmt.Sprintf("Driver %s refuses to attach another volume to node %s, which has %d.", d, p.Node, used)
+			if unread(s, snapshot.VolumeAttachment) {
+				f.Message = fmt.Sprintf("Driver %s refuses to attach another volume to node %s.", d, p.Node)
+			}
 		case limit >= 0 && used >= limit:
 			f.Confidence = diagnose.Likely
 			f.Message = fmt.Sprintf("Node %s has %d volumes of driver %s attached, and its limit is %d.", p.Node, used, d, limit)
@@ -91,12 +100,21 @@ func findAttachLimit(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool)
 		if limit >= 0 {
 			count = fmt.Sprint(limit)
 		}
-		f.Evidence = append(append(ev, waits...),
-			diagnose.Evidence{Object: "csinode " + p.Node, Field: "spec.drivers[" + d + "].allocatable.count", Value: count},
-			diagnose.Evidence{Object: "volumeattachments", Field: "spec.nodeName", Value: fmt.Sprintf("%d of driver %s on node %s", used, d, p.Node)})
+		f.Evidence = slices.Concat(ev, waits)
+		if n != nil {
+			f.Evidence = append(f.Evidence, diagnose.Evidence{Object: "csinode " + p.Node, Field: "spec.drivers[" + d + "].allocatable.count", Value: count})
+		}
+		if !unread(s, snapshot.VolumeAttachment) {
+			f.Evidence = append(f.Evidence, diagnose.Evidence{Object: "volumeattachments", Field: "spec.nodeName", Value: fmt.Sprintf("%d of driver %s on node %s", used, d, p.Node)})
+		}
 		return f, true
 	}
-	return f, false
+	if len(refusals) == 0 || !unread(s, snapshot.PersistentVolumeClaim) && !unread(s, snapshot.PersistentVolume) {
+		return f, false
+	}
+	f.Confidence, f.Evidence = diagnose.Likely, refusals
+	f.Message = fmt.Sprintf("The driver of a volume refuses to attach it to node %s, because the node has as many as it may have.", p.Node)
+	return f, true
 }
 
 // attached counts the attachments of a driver's volumes on a node that are done.

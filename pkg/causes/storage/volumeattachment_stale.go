@@ -17,7 +17,7 @@ const detachTakes = 3 * time.Minute
 func volumeattachmentStale() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST303", Slug: "volumeattachment-stale", Reach: scope.ReachShared,
-		Needs: []snapshot.Kind{snapshot.Event, snapshot.Node, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim, snapshot.VolumeAttachment},
+		Optional: []snapshot.Kind{snapshot.Event, snapshot.Node, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim, snapshot.VolumeAttachment},
 		Doc: diagnose.Doc{
 			Title:   "A VolumeAttachment is left over and keeps the volume on another node",
 			Symptom: "A pod waits for its volume, no pod uses that volume on the node to which it is attached, and the VolumeAttachment stays or does not finish its deletion.",
@@ -31,7 +31,7 @@ func volumeattachmentStale() diagnose.Cause {
 			Remedies: []diagnose.Remedy{
 				{ID: "revive-csi-controller", Risk: diagnose.RiskLow, Text: "See that the driver's controller pods run, and what their external-attacher container logs.", Command: "kubectl get volumeattachment {subject} -o yaml"},
 				{ID: "restart-kubelet", Risk: diagnose.RiskMedium, Text: "Where the old node still lists the volume in status.volumesInUse though nothing is mounted there: restart its kubelet."},
-				{ID: "delete-volumeattachment", Risk: diagnose.RiskDataLoss, Text: "Only after a look at the storage system and at the old node that the volume is neither attached nor mounted there.", Command: "kubectl delete volumeattachment {subject}"},
+				{ID: "delete-volumeattachment", Risk: diagnose.RiskDataLoss, Text: "Only after a look at the storage system and at the old node that the volume is neither attached nor mounted there. Otherwise two machines write to it, and its file system is damaged.", Command: "kubectl delete volumeattachment {subject}"},
 			},
 			Refs: []string{
 				"https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/volume-attachment-v1/",
@@ -45,16 +45,20 @@ func volumeattachmentStale() diagnose.Cause {
 func findStaleAttachment(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 	h, ok := heldElsewhere(s, p)
 	if !ok {
-		return diagnose.Finding{}, false
+		return heldSomewhere(s, p)
 	}
 	node := h.va.Spec.NodeName
 	users, all := usersOn(s, node, p.Ref.Namespace, h.claim)
 	if len(users) > 0 {
 		return diagnose.Finding{}, false
 	}
+	where := "where no pod uses it"
+	if !all {
+		where = "where no pod uses it among those that could be read"
+	}
 	f := diagnose.Finding{
 		Subject: snapshot.Ref{Kind: snapshot.VolumeAttachment, Name: h.va.Name}, Evidence: append(h.said, attachmentEvidence(h.va)),
-		Message:      fmt.Sprintf("Volume %s (claim %s) is attached to node %s, where no pod uses it.", h.volumeName(), h.claim, node),
+		Message:      fmt.Sprintf("Volume %s (claim %s) is attached to node %s, %s.", h.volumeName(), h.claim, node, where),
 		Alternatives: []string{"csi-controller-down"},
 		Decide:       "Whether the driver's external-attacher runs and what it logs about {subject}.",
 	}
@@ -65,23 +69,38 @@ func findStaleAttachment(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, b
 		f.Alternatives, f.Decide = nil, ""
 		return f, true
 	}
-	if !ready(s, node) {
+	if unwell(s, node) {
 		return f, false // then it is the node that keeps it (multi-attach-node-down)
 	}
 	switch d := h.va.DeletionTimestamp; {
 	case d != nil && s.Now().Sub(d.Time) > detachTakes:
 		f.Confidence = diagnose.Likely
-		f.Message += fmt.Sprintf(" Its detach was asked for %s and is not done.", scope.Ago(s.Now().Sub(d.Time)))
+		f.Message += fmt.Sprintf(" Its detach was asked for %s, and is not done.", scope.Ago(s.Now().Sub(d.Time)))
 		f.Evidence = append(f.Evidence, diagnose.Evidence{
 			Object: "volumeattachment " + h.va.Name, Field: "metadata.finalizers", Value: strings.Join(h.va.Finalizers, ", "),
 		})
 	case len(h.said) > 0 && p.For > detachTakes:
 		f.Confidence = diagnose.Possible
-		if all {
+		if all && ready(s, node) {
 			f.Confidence = diagnose.Likely
 		}
 	default:
 		return f, false
 	}
 	return f, true
+}
+
+// heldSomewhere speaks where the attach-detach controller says that a volume of the pod is attached to another node, and nothing that could be
+// read tells to which, or who uses it there.
+func heldSomewhere(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
+	r, ok := refusedElsewhere(s, p)
+	if !ok || r.user != nil {
+		return diagnose.Finding{}, false
+	}
+	return diagnose.Finding{
+		Subject: r.ref(p), Confidence: diagnose.Possible, Evidence: r.said,
+		Message:      fmt.Sprintf("A volume of pod %s/%s is still attached to another node; to which one, and who uses it there, could not be read.", p.Ref.Namespace, p.Ref.Name),
+		Alternatives: []string{"multi-attach-node-down", "multi-attach-rolling-update"},
+		Decide:       "Which node the VolumeAttachment of the volume names, whether that node is well, and whether a pod there uses the volume: kubectl get volumeattachments.",
+	}, true
 }

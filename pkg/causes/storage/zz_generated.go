@@ -32,6 +32,7 @@ func All() []diagnose.Cause {
 		secretsStore(),
 		selinuxMountLabelConflict(),
 		selinuxRecursiveRelabel(),
+		volumeAttachFails(),
 		volumeAttachLimit(),
 		volumeattachmentStale(),
 	}
