@@ -80,6 +80,9 @@ func Run(s *snapshot.Snapshot, found stuck.Result, causes []Cause, nodes ...stri
 			e.skips = append(e.skips, Skip{Code: c.Code, Slug: c.Slug, Reason: fmt.Sprintf("%s could not be read: %s", kind, why)})
 			continue
 		}
+		if blind := allUnread(s, c.Optional); len(c.Needs) == 0 && blind != "" {
+			e.skips = append(e.skips, Skip{Code: c.Code, Slug: c.Slug, Reason: fmt.Sprintf("%s could not be read: it went by the pods alone", blind)})
+		}
 		usable = append(usable, c)
 	}
 	for _, c := range usable {
@@ -127,6 +130,18 @@ func unread(s *snapshot.Snapshot, needs []snapshot.Kind) (snapshot.Kind, string)
 
 // maxEvidence is how many facts a finding keeps. A node with hundreds of stuck pods says the same thing of each.
 const maxEvidence = 24
+
+// allUnread names the kinds if of none of them anything could be read.
+func allUnread(s *snapshot.Snapshot, kinds []snapshot.Kind) string {
+	var names []string
+	for _, k := range kinds {
+		if _, why := unread(s, []snapshot.Kind{k}); why == "" {
+			return ""
+		}
+		names = append(names, string(k))
+	}
+	return strings.Join(names, ", ")
+}
 
 type engine struct {
 	s        *snapshot.Snapshot
