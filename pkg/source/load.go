@@ -30,7 +30,6 @@ type limits struct {
 	pending    int // pods without a node
 	candidates int // pods that may be stuck
 	witnesses  int // healthy pods on the nodes in question, which tell one pod from the whole node
-	early      int // nodes read while the census is still coming in
 	nodes      int // nodes read one by one where their total is not known, or where nothing on them looks stuck
 	gets       int // objects of a kind read one by one, before lists are cheaper
 	lists      int // namespaces listed one by one, before one list of all is cheaper
@@ -41,7 +40,7 @@ type limits struct {
 
 func defaultLimits() limits {
 	return limits{
-		small: 500, request: 20, pending: 5000, candidates: 10000, witnesses: 3000, early: 20, nodes: 200,
+		small: 500, request: 20, pending: 5000, candidates: 10000, witnesses: 3000, nodes: 200,
 		gets: 60, lists: 60, volumes: 5000, events: 5000, eventGets: 40,
 	}
 }
@@ -64,17 +63,13 @@ func load(ctx context.Context, b Backend, q Query, l limits) (*snapshot.Snapshot
 		return nil, err
 	}
 	p := newPlan(b, q, l, now)
-	whole := ctx
-	ctx, cancel := context.WithCancel(ctx)
-	defer p.ahead.Wait() // what was asked ahead and not needed ends with the context
-	defer cancel()
 	if err := p.survey(ctx); err != nil {
 		return nil, err
 	}
 	p.readPods(ctx)
 	p.readReferences(ctx)
-	if whole.Err() != nil {
-		return nil, fmt.Errorf("reading the cluster: %w", context.Cause(whole))
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("reading the cluster: %w", context.Cause(ctx))
 	}
 	p.builder.SetOrigin(origin)
 	return p.build()
@@ -89,9 +84,6 @@ type plan struct {
 	needs   map[snapshot.Kind]bool
 	slots   chan struct{}
 	pods    *podSet
-	ahead   sync.WaitGroup                       // reads that were begun while the census was still coming in
-	early   map[string]*nodeRead                 // node → its pods, read ahead
-	deleted func() map[types.NamespacedName]bool // the pods that findDeleted found, read ahead; nil where it was not begun
 
 	mu      sync.Mutex
 	builder *snapshot.Builder
@@ -102,6 +94,7 @@ type plan struct {
 	words   map[string]bool         // STATUS words among the pods looked for
 	nodes   map[string]*corev1.Node // as listed
 	renewed map[string]time.Time    // node → when its lease was renewed
+	deleted names                   // pods in a terminal phase that are being deleted
 	named   []*corev1.Pod           // the pods that were asked for by name
 	read    map[string]bool         // nodes whose pods were asked for
 	unbound bool                    // some pods that may be stuck have no node
@@ -122,7 +115,7 @@ func newPlan(b Backend, q Query, l limits, now time.Time) *plan {
 		backend: b, query: q, limits: l, now: now, needs: map[snapshot.Kind]bool{},
 		slots: make(chan struct{}, n), pods: newPodSet(l), builder: snapshot.NewBuilder(),
 		refused: map[refusal]bool{}, suspect: map[string]int{}, words: map[string]bool{},
-		nodes: map[string]*corev1.Node{}, renewed: map[string]time.Time{}, read: map[string]bool{}, early: map[string]*nodeRead{},
+		nodes: map[string]*corev1.Node{}, renewed: map[string]time.Time{}, read: map[string]bool{}, deleted: names{},
 	}
 	for _, k := range slices.Concat(Trunk(), q.Needs) {
 		p.needs[k] = true

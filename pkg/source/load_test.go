@@ -85,7 +85,7 @@ func TestLoadReadsOneWideListWhereMostNodesAreSuspects(t *testing.T) {
 	}
 	m := newMemory(objects...)
 	l := bigEnough()
-	l.request, l.early = 1, 0
+	l.request = 1
 	s, err := load(t.Context(), m, Query{}, l)
 	if err != nil {
 		t.Fatal(err)
@@ -98,45 +98,6 @@ func TestLoadReadsOneWideListWhereMostNodesAreSuspects(t *testing.T) {
 	}
 	if got, all := s.PodsOnNode("node-9"); len(got) != 0 || all {
 		t.Errorf("node-9 is no suspect, but %d of its pods were kept, all=%v", len(got), all)
-	}
-}
-
-func TestReadingAheadChangesNoAnswer(t *testing.T) {
-	var objects []runtime.Object
-	for i := range 8 {
-		node := fmt.Sprintf("node-%d", i)
-		objects = append(objects, crowd("shop", node, 9)...)
-		objects = append(objects, newPod("shop", "job-"+node, node, over(corev1.PodSucceeded, "Completed"), func(p *corev1.Pod) {
-			if i%3 == 0 {
-				deleting(p)
-			}
-		}))
-		if i%2 == 0 {
-			objects = append(objects, newPod("blog", "stuck-"+node, node, creating))
-		}
-	}
-	for _, q := range []Query{{}, {Namespace: "shop"}, {LabelSelector: "app=stuck"}, {Namespace: "shop", Names: []string{"job-node-0"}}} {
-		for _, witnesses := range []int{0, 4, 1000} {
-			var want []string
-			for _, early := range []int{0, 2, 20} {
-				l := bigEnough()
-				l.early, l.witnesses, l.request = early, witnesses, -100
-				m := newMemory(objects...)
-				s, err := load(t.Context(), m, q, l)
-				if err != nil {
-					t.Fatal(err)
-				}
-				got := append(podNames(s), fmt.Sprint(s.Gaps(), s.Coverage()))
-				if early == 0 {
-					want = got
-				} else if !slices.Equal(got, want) {
-					t.Errorf("%+v, %d witnesses, %d nodes ahead:\n%v, want\n%v", q, witnesses, early, got, want)
-				}
-				if m.busy != 0 {
-					t.Error("requests are under way after Load returned")
-				}
-			}
-		}
 	}
 }
 

@@ -194,7 +194,7 @@ func forbidden(k snapshot.Kind, name string) error {
 }
 
 func notServed(k snapshot.Kind) error {
-	return fmt.Errorf("list %s: %w (%v)", k, ErrNotServed, apierrors.NewGenericServerResponse(404, "GET", schema.GroupResource{}, "", "404 page not found", 0, true))
+	return fmt.Errorf("list %s: %w (%w)", k, ErrNotServed, apierrors.NewGenericServerResponse(404, "GET", schema.GroupResource{}, "", "404 page not found", 0, true))
 }
 
 // Objects of the tests.

@@ -34,7 +34,6 @@ func candidate(pod *corev1.Pod) bool {
 func (p *plan) readPods(ctx context.Context) {
 	suspects := p.suspects()
 	p.budget(suspects)
-	deleted := map[types.NamespacedName]bool{}
 	p.all(
 		func() { p.readSuspects(ctx, suspects) },
 		func() {
@@ -42,18 +41,10 @@ func (p *plan) readPods(ctx context.Context) {
 				p.readWaiting(ctx, "spec.nodeName=")
 			}
 		},
-		func() {
-			switch {
-			case p.deleted != nil:
-				deleted = p.deleted()
-			case len(p.query.Names) == 0 && p.anyWord(ended):
-				p.findDeleted(ctx, deleted)
-			}
-		},
 	)
 	// A pod that only its finalizers or its node's cleanup hold can be on a node that looked healthy.
 	var late []string
-	for _, pod := range p.readDeleted(ctx, deleted) {
+	for _, pod := range p.readDeleted(ctx) {
 		if n := pod.Spec.NodeName; n != "" && p.suspect[n] == 0 {
 			late = append(late, n)
 		}
@@ -173,13 +164,6 @@ func (p *plan) readNodePods(ctx context.Context, nodes []string) {
 	p.all(tasks...)
 }
 
-// nodeRead is a node whose pods are read ahead. They are not chosen from before the census is known.
-type nodeRead struct {
-	done chan struct{} // closed when the others are set
-	pods []*corev1.Pod
-	err  error
-}
-
 // podsOf asks for the pods of a node, by the one field that the watch cache has an index of.
 func podsOf(node string) ListRequest {
 	return ListRequest{Kind: snapshot.Pod, FieldSelector: "spec.nodeName=" + node}
@@ -194,25 +178,11 @@ func (p *plan) readNode(ctx context.Context, node string) {
 		return
 	}
 	complete := true
-	add := func(pod *corev1.Pod) {
-		if !p.pods.add(pod) {
+	err := p.list(ctx, podsOf(node), func(o runtime.Object) {
+		if pod, ok := o.(*corev1.Pod); ok && !p.pods.add(pod) {
 			complete = false
 		}
-	}
-	var err error
-	if n := p.early[node]; n != nil {
-		<-n.done
-		for _, pod := range n.pods {
-			add(pod)
-		}
-		err, n.pods = n.err, nil
-	} else {
-		err = p.list(ctx, podsOf(node), func(o runtime.Object) {
-			if pod, ok := o.(*corev1.Pod); ok {
-				add(pod)
-			}
-		})
-	}
+	})
 	switch {
 	case apierrors.IsForbidden(err):
 		p.mu.Lock()
@@ -229,15 +199,23 @@ func (p *plan) readNode(ctx context.Context, node string) {
 	}
 }
 
-// findDeleted looks for pods in a terminal phase that are being deleted: their STATUS word hides it.
-func (p *plan) findDeleted(ctx context.Context, deleted map[types.NamespacedName]bool) {
+// findDeleted looks for pods in a terminal phase that are being deleted: their STATUS word hides it. It does not wait for
+// the census, which could tell that there are none: an API server makes the whole Table before it sends the first row.
+func (p *plan) findDeleted(ctx context.Context) {
+	if len(p.query.Names) > 0 {
+		return
+	}
 	r := p.terminal()
 	r.MetadataOnly = true
+	found := names{}
 	err := p.list(ctx, r, func(o runtime.Object) {
 		if m, ok := o.(metav1.Object); ok && m.GetDeletionTimestamp() != nil {
-			deleted[nameOf(o)] = true
+			found[nameOf(o)] = true
 		}
 	})
+	p.mu.Lock()
+	p.deleted = found
+	p.mu.Unlock()
 	if err != nil {
 		p.gap(snapshot.Pod, p.query.Namespace, "", fmt.Errorf("pods in phase Failed or Succeeded that are being deleted: %w", err))
 	}
@@ -252,7 +230,8 @@ func (p *plan) terminal() ListRequest {
 }
 
 // readDeleted reads those pods in full that were not read with their node, and returns them.
-func (p *plan) readDeleted(ctx context.Context, deleted map[types.NamespacedName]bool) []*corev1.Pod {
+func (p *plan) readDeleted(ctx context.Context) []*corev1.Pod {
+	deleted := p.deleted
 	for n := range deleted {
 		if p.pods.has(n) {
 			delete(deleted, n)

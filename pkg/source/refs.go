@@ -78,7 +78,11 @@ func (p *plan) readOwners(ctx context.Context, pods []*corev1.Pod) {
 		func() {
 			deployments := names{}
 			for _, o := range p.fetch(ctx, snapshot.ReplicaSet, owners[snapshot.ReplicaSet]) {
-				if c := metav1.GetControllerOf(o.(metav1.Object)); c != nil && c.Kind == string(snapshot.Deployment) {
+				m, ok := o.(metav1.Object)
+				if !ok {
+					continue
+				}
+				if c := metav1.GetControllerOf(m); c != nil && c.Kind == string(snapshot.Deployment) {
 					deployments[types.NamespacedName{Namespace: nameOf(o).Namespace, Name: c.Name}] = true
 				}
 			}

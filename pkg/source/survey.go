@@ -24,8 +24,8 @@ const staleLease = 60 * time.Second
 // The leases that tell whether the control plane works are in this namespace.
 const systemNamespace = "kube-system"
 
-// survey takes the cheap reads at once: how many pods there are and where, and the nodes and their heartbeats.
-// After it the suspect nodes are known.
+// survey takes the cheap reads at once: how many pods there are and where, those whose deletion the count hides, and
+// the nodes and their heartbeats. After it the suspect nodes are known.
 func (p *plan) survey(ctx context.Context) error {
 	p.say("counting pods")
 	var censusErr, selectErr error
@@ -34,19 +34,12 @@ func (p *plan) survey(ctx context.Context) error {
 	selective := p.query.LabelSelector != "" || p.query.FieldSelector != ""
 	p.census.Namespace = p.query.Namespace
 	p.census.Nodes = map[string]*snapshot.NodeCount{}
-	seen := 0
-	look := func(r *Row) {
-		rows[rowKey{r.Node, r.Status}]++
-		if seen++; seen > p.limits.small {
-			p.readAhead(ctx, r)
-		}
-	}
 	p.all(
 		func() {
 			censusErr = p.count(ctx, "", "", func(r *Row) {
 				p.census.Add(r.Node, r.Status, r.Ready, r.Containers)
 				if !selective {
-					look(r)
+					rows[rowKey{r.Node, r.Status}]++
 				}
 			})
 		},
@@ -54,8 +47,11 @@ func (p *plan) survey(ctx context.Context) error {
 			if !selective {
 				return
 			}
-			selectErr = p.count(ctx, p.query.FieldSelector, p.query.LabelSelector, look)
+			selectErr = p.count(ctx, p.query.FieldSelector, p.query.LabelSelector, func(r *Row) {
+				rows[rowKey{r.Node, r.Status}]++
+			})
 		},
+		func() { p.findDeleted(ctx) },
 		func() { p.readNamed(ctx) },
 		func() { p.readNodes(ctx) },
 		func() { p.readLeases(ctx) },
@@ -106,38 +102,6 @@ func (p *plan) survey(ctx context.Context) error {
 
 type rowKey struct{ node, word string }
 
-// readAhead begins to read what the row makes certain to be needed, while a big cluster's census is still coming in.
-// It is called from one goroutine.
-func (p *plan) readAhead(ctx context.Context, r *Row) {
-	if len(p.query.Names) > 0 {
-		return
-	}
-	if p.deleted == nil && ended(r.Status) {
-		done, found := make(chan struct{}), map[types.NamespacedName]bool{}
-		p.deleted = func() map[types.NamespacedName]bool { <-done; return found }
-		p.ahead.Go(func() {
-			defer close(done)
-			p.findDeleted(ctx, found)
-		})
-	}
-	// The nodes of one namespace's pods wait until it is known whether other namespaces may be read.
-	if p.query.Namespace != "" || r.Node == "" || !suspicious(r.Status) || ambiguous(r.Status) ||
-		p.early[r.Node] != nil || len(p.early) >= p.limits.early {
-		return
-	}
-	n := &nodeRead{done: make(chan struct{})}
-	p.early[r.Node] = n
-	node := r.Node
-	p.ahead.Go(func() {
-		defer close(n.done)
-		n.err = p.list(ctx, podsOf(node), func(o runtime.Object) {
-			if pod, ok := o.(*corev1.Pod); ok {
-				n.pods = append(n.pods, pod)
-			}
-		})
-	})
-}
-
 func noPods(namespace string, err error) error {
 	if apierrors.IsForbidden(err) {
 		return &ForbiddenError{Namespace: namespace, Err: err}
@@ -160,11 +124,6 @@ func ambiguous(word string) bool {
 		return false
 	}
 	return true
-}
-
-// ended tells whether a STATUS word may stand for a pod in a terminal phase, which hides that it is being deleted.
-func ended(word string) bool {
-	return word == "Completed" || word == "Succeeded" || ambiguous(word)
 }
 
 func (p *plan) anyWord(is func(string) bool) bool {

@@ -1,7 +1,6 @@
 package bed
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -99,7 +99,7 @@ func (p *process) kill() error {
 func (p *process) failure(reason error) error {
 	select {
 	case <-p.done:
-		reason = fmt.Errorf("%w (it ended: %v)", reason, p.err)
+		reason = fmt.Errorf("%w (it ended: %w)", reason, p.err)
 	default:
 	}
 	return &StartError{Component: p.name, Reason: reason, LogTail: tail(p.logPath)}
@@ -119,7 +119,7 @@ func (e *StartError) Error() string {
 func (e *StartError) Unwrap() error { return e.Reason }
 
 func (e *StartError) portTaken() bool {
-	return bytes.Contains([]byte(e.LogTail), []byte("address already in use"))
+	return strings.Contains(e.LogTail, "address already in use")
 }
 
 func tail(path string) string {
@@ -164,7 +164,11 @@ func freePorts(n int) ([]int, error) {
 		// All are held until the last is found, or the kernel could hand out
 		// the same one twice.
 		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		address, ok := l.Addr().(*net.TCPAddr)
+		if !ok {
+			return nil, fmt.Errorf("find a free port: %s is no TCP address", l.Addr())
+		}
+		ports = append(ports, address.Port)
 	}
 	return ports, nil
 }

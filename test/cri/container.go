@@ -2,6 +2,7 @@ package cri
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -86,7 +87,8 @@ func (c *container) start() {
 	c.end = cancel
 	go func() {
 		code, err := c.program.run(ctx)
-		if cause, ok := context.Cause(ctx).(killed); err != nil && ok {
+		var cause killed
+		if err != nil && errors.As(context.Cause(ctx), &cause) {
 			code = cause.code
 		}
 		cancel(nil)

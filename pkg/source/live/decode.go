@@ -133,7 +133,7 @@ func (s *section) field() (number int, length int64, err error) {
 }
 
 func cut(err error) error {
-	if err == nil || err == io.EOF {
+	if err == nil || errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err
@@ -175,7 +175,7 @@ func protoList(raw *section, newItem func() runtime.Object, each func(runtime.Ob
 	var buf []byte
 	for {
 		number, length, err := raw.field()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return next, nil
 		}
 		if err != nil {

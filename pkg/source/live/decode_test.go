@@ -126,7 +126,7 @@ func TestDropManagedFieldsDropsNothingElse(t *testing.T) {
 			Finalizers: finalizers, Generation: 3, OwnerReferences: []metav1.OwnerReference{{Name: "o"}},
 		}}
 		for i := range 3 {
-			p.ManagedFields = append(p.ManagedFields, metav1.ManagedFieldsEntry{Manager: "kubelet", FieldsV1: &metav1.FieldsV1{Raw: bytes.Repeat([]byte("x"), 70*i*i)}})
+			p.ManagedFields = append(p.ManagedFields, metav1.ManagedFieldsEntry{Manager: "kubelet", FieldsV1: metav1.NewFieldsV1(strings.Repeat("x", 70*i*i))})
 		}
 		p.Spec.NodeName, p.Status.Phase = "worker-1", corev1.PodRunning
 		return p

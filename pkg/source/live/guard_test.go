@@ -86,10 +86,10 @@ func TestGuardPassesReadsAndNothingElse(t *testing.T) {
 func TestGuardRefusesBodiesAndUpgrades(t *testing.T) {
 	network := &counting{}
 	g := newGuard(network, "/k8s/clusters/c-1/", &atomic.Int64{})
-	body, _ := http.NewRequest("GET", "https://rancher.example/k8s/clusters/c-1/api/v1/pods", strings.NewReader("x"))
-	upgrade, _ := http.NewRequest("GET", "https://rancher.example/k8s/clusters/c-1/api/v1/pods", nil)
+	body, _ := http.NewRequest(http.MethodGet, "https://rancher.example/k8s/clusters/c-1/api/v1/pods", strings.NewReader("x"))
+	upgrade, _ := http.NewRequest(http.MethodGet, "https://rancher.example/k8s/clusters/c-1/api/v1/pods", nil)
 	upgrade.Header.Set("Upgrade", "SPDY/3.1")
-	outside, _ := http.NewRequest("GET", "https://rancher.example/api/v1/pods", nil)
+	outside, _ := http.NewRequest(http.MethodGet, "https://rancher.example/api/v1/pods", nil)
 	for _, r := range []*http.Request{body, upgrade, outside} {
 		if _, err := g.RoundTrip(r); !errors.Is(err, ErrWrite) { //nolint:bodyclose // there is no response
 			t.Errorf("%s: %v", r.URL, err)
@@ -98,7 +98,7 @@ func TestGuardRefusesBodiesAndUpgrades(t *testing.T) {
 	if network.reached != 0 {
 		t.Error("a refused request left the process")
 	}
-	fine, _ := http.NewRequest("GET", "https://rancher.example/k8s/clusters/c-1/api/v1/pods", nil)
+	fine, _ := http.NewRequest(http.MethodGet, "https://rancher.example/k8s/clusters/c-1/api/v1/pods", nil)
 	resp, err := g.RoundTrip(fine)
 	if err != nil {
 		t.Fatalf("a server behind a path is not read: %v", err)

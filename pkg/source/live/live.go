@@ -298,7 +298,7 @@ func listError(q source.ListRequest, err error) error {
 // answered by the server's mux, in plain text, and client-go marks that with a cause.
 func served(err error) error {
 	if apierrors.IsNotFound(err) && apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse) {
-		return fmt.Errorf("%w (%v)", source.ErrNotServed, err)
+		return fmt.Errorf("%w (%w)", source.ErrNotServed, err)
 	}
 	return err
 }

@@ -321,7 +321,7 @@ func (s *scanner) str() ([]byte, error) {
 	// An escape, or a string longer than the buffer.
 	quoted := append(make([]byte, 0, 2*len(b)+2), '"')
 	quoted = append(quoted, b...)
-	for err == bufio.ErrBufferFull || (err == nil && escaped(quoted)) {
+	for errors.Is(err, bufio.ErrBufferFull) || (err == nil && escaped(quoted)) {
 		if len(quoted) > maxObject {
 			return nil, errors.New("malformed JSON: a string without end")
 		}
@@ -343,7 +343,7 @@ func (s *scanner) skipString() error {
 	backslashes := 0 // at the end of what was read
 	for {
 		b, err := s.r.ReadSlice('"')
-		if err != nil && err != bufio.ErrBufferFull {
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return cut(err)
 		}
 		body := b
