@@ -66,7 +66,7 @@ This role is enough for everything that `+"`kubectl stuck`"+` does. The verbs ar
 cannot allow the metadata of Secrets without their content: what keeps the content away is that it is never asked for. Leave `+"`secrets`"+`
 and `+"`configmaps`"+` out if that is not enough; missing ones are then still named where an event names them.
 
-`+"```yaml\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: kubectl-stuck-read\nrules:\n%s\n```"+`
+`+"```yaml\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: stuck-reader\nrules:\n%s\n```"+`
 
 With less it answers with less: what could not be read is listed at the end of every answer, with the causes that were not tried. Bound in one
 namespace with a RoleBinding, `+"`kubectl stuck pods -n NAMESPACE`"+` gives that namespace's answer, and says that nodes and their other pods could
