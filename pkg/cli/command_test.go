@@ -387,3 +387,15 @@ func TestColoursOnlyOnATerminalAndNotWithNoColor(t *testing.T) {
 		t.Error("escapes although stdout is no terminal")
 	}
 }
+
+func TestHelpNamesThePluginAsItIsTyped(t *testing.T) {
+	for _, args := range [][]string{{}, {"--help"}, {"pods", "--help"}, {"options"}} {
+		r := run(t, args...)
+		if r.code != ExitDone || !strings.Contains(r.out, "kubectl stuck") && args != nil && len(args) > 0 && args[0] != "options" {
+			t.Errorf("%q: %+v", args, r)
+		}
+		if strings.Contains(r.out, "kubectl-stuck") {
+			t.Errorf("%q names the binary:\n%s", args, r.out)
+		}
+	}
+}

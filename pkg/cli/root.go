@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bytes"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -59,6 +61,7 @@ func NewCommand(w World) *cobra.Command {
 	root.InitDefaultCompletionCmd()
 	root.SetHelpCommand(&cobra.Command{Hidden: true})
 	templates.ActsAsRootCommand(root, nil)
+	sayAsTyped(root)
 	// Last, because the templates set one that knows no exit codes.
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	return root
@@ -79,6 +82,23 @@ func newOptions(w World) *cobra.Command {
 	cmd.SetErr(w.Streams.Out)
 	templates.UseOptionsTemplates(cmd)
 	return cmd
+}
+
+// sayAsTyped makes usage texts name the plugin as people type it. The templates take the name of the binary in one place.
+func sayAsTyped(root *cobra.Command) {
+	usage := root.UsageFunc()
+	root.SetUsageFunc(func(c *cobra.Command) error {
+		out := c.OutOrStderr()
+		var page bytes.Buffer
+		c.SetOut(&page)
+		err := usage(c)
+		c.SetOut(out)
+		if err != nil {
+			return err
+		}
+		_, err = io.WriteString(out, strings.ReplaceAll(page.String(), `"`+root.Name()+" ", `"`+root.CommandPath()+" "))
+		return err
+	})
 }
 
 func commandNames(cmd *cobra.Command) []string {
