@@ -146,6 +146,7 @@ type candidate struct {
 	owners  map[string]bool
 	since   time.Time
 	healthy int
+	named   bool // a cause named it; otherwise pods merely have it in common
 	wide    bool // a cause said that it spans more than a workload
 	unsure  bool // a cause that named it was not certain
 	started int  // pods with the trait that became Ready after the first of these got stuck
@@ -154,14 +155,14 @@ type candidate struct {
 // findShared looks for traits that explain stuck pods of several nodes better than those nodes do.
 func findShared(s *snapshot.Snapshot, pods []stuck.Pod, explained map[snapshot.Ref]Explanation) []Shared {
 	byTrait := map[trait]*candidate{}
-	gather := func(t trait, p stuck.Pod, wide, unsure bool) {
+	gather := func(t trait, p stuck.Pod, named, wide, unsure bool) {
 		c := byTrait[t]
 		if c == nil {
 			c = &candidate{trait: t, nodes: map[string]bool{}, owners: map[string]bool{}, since: p.Since}
 			byTrait[t] = c
 		}
 		c.pods = append(c.pods, p)
-		c.wide, c.unsure = c.wide || wide, c.unsure || unsure
+		c.named, c.wide, c.unsure = c.named || named, c.wide || wide, c.unsure || unsure
 		c.owners[p.OwnerOrSelf().String()] = true
 		if p.Node != "" {
 			c.nodes[p.Node] = true
@@ -173,12 +174,12 @@ func findShared(s *snapshot.Snapshot, pods []stuck.Pod, explained map[snapshot.R
 	for _, p := range pods {
 		if e, ok := explained[p.Ref]; ok && e.speaksFor() {
 			if !e.Via.IsZero() && e.Via.Kind != snapshot.Pod && e.Via.Kind != snapshot.Node {
-				gather(trait{string(e.Via.Kind), strings.TrimPrefix(e.Via.Namespace+"/"+e.Via.Name, "/")}, p, e.Reach == ReachShared || e.Reach == ReachCluster, !e.Certain)
+				gather(trait{called(e.Via.Kind), strings.TrimPrefix(e.Via.Namespace+"/"+e.Via.Name, "/")}, p, true, e.Reach == ReachShared || e.Reach == ReachCluster, !e.Certain)
 			}
 			continue // it has its reason, and speaks for no other
 		}
 		for _, t := range dedupe(traits(s, p)) {
-			gather(t, p, false, false)
+			gather(t, p, false, false, false)
 		}
 	}
 	stuckPods := map[snapshot.Ref]bool{}
@@ -237,7 +238,7 @@ func wellTraits(s *snapshot.Snapshot, p *corev1.Pod) []trait {
 // that started since. Being on two nodes is needed unless the trait is an object that a cause named: on one
 // node alone, the node is as good an explanation.
 func (c *candidate) judge(s *snapshot.Snapshot, all []stuck.Pod) (Shared, bool) {
-	named := specificity(c.kind) == 7
+	named := c.named
 	if len(c.pods) < 2 || !named && len(c.nodes) < 2 || named && !c.wide && len(c.owners) < 2 {
 		return Shared{}, false
 	}
@@ -289,7 +290,7 @@ func (c *candidate) judge(s *snapshot.Snapshot, all []stuck.Pod) (Shared, bool) 
 	if len(c.nodes) == 0 {
 		sh.Why = fmt.Sprintf("%s of %s wait for %s %s", count(len(sh.Pods), "stuck pod"), count(len(c.owners), "workload"), strings.ToLower(c.kind), c.name)
 	}
-	if onNodes > 0 && c.kind != traitRegistry {
+	if have > 0 {
 		sh.Why += fmt.Sprintf("; %d of the %d pods that hang on those nodes do", have, onNodes)
 	}
 	if !named {
@@ -347,6 +348,20 @@ func dedupe(in []trait) []trait {
 		}
 	}
 	return out
+}
+
+// called is what people call a kind of thing that is no Kubernetes kind.
+func called(k snapshot.Kind) string {
+	switch k {
+	case "NFSServer":
+		return "NFS server"
+	case "Registry":
+		return traitRegistry
+	case "SchedulingGate":
+		return "scheduling gate"
+	default:
+		return string(k)
+	}
 }
 
 // count words a number with its noun: "1 pod", "12 pods".
