@@ -166,7 +166,7 @@ func (b *builder) pod(p stuck.Pod) Pod {
 	out := Pod{
 		Namespace: p.Ref.Namespace, Name: p.Ref.Name, UID: string(p.Ref.UID), Node: p.Node,
 		State: p.State, Status: p.Word, Stage: p.Stage, Reach: v.Reach, Confidence: v.Confidence,
-		Since: p.Since.UTC(), StuckForSeconds: seconds(p.For), ThresholdSeconds: seconds(p.Threshold),
+		Since: p.Since.UTC(), StuckForSeconds: seconds(p.For), StuckFor: scope.Short(p.For), ThresholdSeconds: seconds(p.Threshold),
 		ClearsWhy: p.ClearsWhy, Finalizers: p.Object.Finalizers, Findings: []Finding{},
 	}
 	if !p.ClearsBy.IsZero() {
@@ -221,7 +221,7 @@ func factsOf(f scope.NodeFacts) NodeFacts {
 	}
 	if f.LeaseAge >= 0 {
 		age := seconds(f.LeaseAge)
-		out.LeaseAgeSeconds = &age
+		out.LeaseAgeSeconds, out.LeaseAge = &age, scope.Short(f.LeaseAge)
 	}
 	return out
 }

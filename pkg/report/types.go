@@ -84,6 +84,7 @@ type NodeFacts struct {
 	ReadyMessage    string     `json:"readyMessage,omitempty"`
 	ReadySince      *time.Time `json:"readySince,omitempty"`
 	LeaseAgeSeconds *int64     `json:"leaseAgeSeconds,omitempty"`
+	LeaseAge        string     `json:"leaseAge,omitempty"` // the same for people: "4s"
 	LeaseStale      bool       `json:"leaseStale"`
 	Cordoned        bool       `json:"cordoned"`
 	Taints          []string   `json:"taints,omitempty"`
@@ -108,6 +109,7 @@ type Pod struct {
 	Since      time.Time        `json:"since"`
 	// StuckForSeconds counts from Since to the moment the picture was taken.
 	StuckForSeconds  int64         `json:"stuckForSeconds"`
+	StuckFor         string        `json:"stuckFor"` // the same for people: "14m"
 	ThresholdSeconds int64         `json:"thresholdSeconds"`
 	ClearsBy         *time.Time    `json:"clearsBy,omitempty"`
 	ClearsWhy        string        `json:"clearsWhy,omitempty"`
@@ -117,9 +119,6 @@ type Pod struct {
 	// Unexplained is set where nothing in the catalogue explains the pod: what was looked at, and what could not be.
 	Unexplained *Unexplained `json:"unexplained,omitempty"`
 }
-
-// StuckFor is the same as StuckForSeconds, as a duration.
-func (p Pod) StuckFor() time.Duration { return time.Duration(p.StuckForSeconds) * time.Second }
 
 // Unexplained says what was looked at in vain.
 type Unexplained struct {
