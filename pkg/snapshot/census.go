@@ -8,7 +8,8 @@ import "sort"
 type Census struct {
 	// Namespace is the one namespace that was counted; empty means all of them.
 	Namespace string `json:"namespace,omitempty"`
-	// Partial is true where pods outside Namespace exist or may exist and were not counted.
+	// Partial is true where pods that bear on the answer could not be counted or read: a list that failed or was cut, or pods of other
+	// namespaces on the nodes in question.
 	Partial bool `json:"partial,omitempty"`
 	// Nodes has an entry for each node with a pod; the key "" counts pods without a node.
 	Nodes map[string]*NodeCount `json:"nodes"`

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"slices"
@@ -30,32 +31,57 @@ type measurer struct {
 	log   io.Writer
 }
 
-// median runs a command n times. Its output goes to the file, or nowhere.
-func (m *measurer) median(ctx context.Context, n int, name, file, path string, args ...string) (sample, error) {
-	fmt.Fprintf(m.log, "measuring %s\n", name)
-	var all []sample
+// command is what is measured.
+type command struct {
+	name string
+	file string // where its output goes; "" is nowhere
+	path string
+	args []string
+}
+
+// median runs a command n times.
+func (m *measurer) median(ctx context.Context, n int, c command) (sample, error) {
+	all, err := m.alternate(ctx, n, c)
+	if err != nil {
+		return sample{}, err
+	}
+	return all[0], nil
+}
+
+// alternate runs the commands in turn, n times each, so that whatever else the machine and the server do (collect
+// garbage, most of all) falls on all of them alike.
+func (m *measurer) alternate(ctx context.Context, n int, commands ...command) ([]sample, error) {
+	runs := make([][]sample, len(commands))
 	for range n {
-		s, err := m.once(ctx, file, path, args...)
-		if err != nil {
-			return sample{}, fmt.Errorf("%s: %w", name, err)
+		for i, c := range commands {
+			fmt.Fprintf(m.log, "measuring %s", c.name)
+			s, err := m.once(ctx, c.file, c.path, c.args...)
+			fmt.Fprintf(m.log, ": %s\n", round(s.wall))
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", c.name, err)
+			}
+			runs[i] = append(runs[i], s)
 		}
-		all = append(all, s)
 	}
-	middle := func(of func(sample) int64) int64 {
-		var v []int64
-		for _, s := range all {
-			v = append(v, of(s))
+	out := make([]sample, len(commands))
+	for i, c := range commands {
+		middle := func(of func(sample) int64) int64 {
+			var v []int64
+			for _, s := range runs[i] {
+				v = append(v, of(s))
+			}
+			slices.Sort(v)
+			return v[len(v)/2]
 		}
-		slices.Sort(v)
-		return v[len(v)/2]
+		out[i] = sample{
+			name: c.name, runs: n,
+			wall:     time.Duration(middle(func(s sample) int64 { return int64(s.wall) })),
+			cpu:      time.Duration(middle(func(s sample) int64 { return int64(s.cpu) })),
+			peak:     middle(func(s sample) int64 { return s.peak }),
+			received: middle(func(s sample) int64 { return s.received }),
+		}
 	}
-	return sample{
-		name: name, runs: n,
-		wall:     time.Duration(middle(func(s sample) int64 { return int64(s.wall) })),
-		cpu:      time.Duration(middle(func(s sample) int64 { return int64(s.cpu) })),
-		peak:     middle(func(s sample) int64 { return s.peak }),
-		received: middle(func(s sample) int64 { return s.received }),
-	}, nil
+	return out, nil
 }
 
 func (m *measurer) once(ctx context.Context, file, path string, args ...string) (s sample, err error) {
@@ -115,12 +141,23 @@ func highWater(pid int) int64 {
 	if err != nil {
 		return 0
 	}
-	_, rest, ok := strings.Cut(string(data), "VmHWM:")
-	if !ok {
-		return 0
+	return kilobytes(string(data), "VmHWM:")
+}
+
+// availableMemory is how much memory processes can have, in bytes; without end where that is not known.
+func availableMemory() int64 {
+	data, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return math.MaxInt64
 	}
-	kb, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
-	n, err := strconv.ParseInt(kb, 10, 64)
+	return kilobytes(string(data), "MemAvailable:")
+}
+
+// kilobytes finds a line like "VmHWM: 12 kB" and returns it in bytes; 0 where there is none.
+func kilobytes(text, name string) int64 {
+	_, rest, _ := strings.Cut(text, name)
+	number, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+	n, err := strconv.ParseInt(number, 10, 64)
 	if err != nil {
 		return 0
 	}

@@ -56,7 +56,9 @@ func (p *proxy) serve() {
 		}
 		go func() {
 			_, _ = io.Copy(server, client)
-			_ = server.(*net.TCPConn).CloseWrite()
+			if half, ok := server.(*net.TCPConn); ok {
+				_ = half.CloseWrite()
+			}
 		}()
 		go func() {
 			buf := make([]byte, 256<<10)

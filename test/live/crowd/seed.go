@@ -15,10 +15,12 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
 )
 
 // seeded is written beside etcd's data when it is whole.
@@ -59,7 +61,7 @@ func startEtcd(ctx context.Context, binary, dir string) (client *clientv3.Client
 		if err != nil {
 			return nil, nil, err
 		}
-		urls[i] = "http://127.0.0.1:" + strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+		urls[i] = "http://" + l.Addr().String()
 		if err := l.Close(); err != nil {
 			return nil, nil, err
 		}
@@ -259,4 +261,68 @@ func renew(ctx context.Context, client kubernetes.Interface, p Plan, pause time.
 		}
 	}
 	return nil
+}
+
+// SeedObjects fills dir, an empty etcd data directory, with the objects, of any kind that a snapshot can hold.
+func SeedObjects(ctx context.Context, binary, dir string, objects []runtime.Object) (err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("seed %s: %w", dir, err)
+	}
+	client, stop, err := startEtcd(ctx, binary, dir)
+	if err != nil {
+		return fmt.Errorf("seed %s: %w", dir, err)
+	}
+	defer func() { err = errors.Join(err, client.Close(), stop()) }()
+	for _, o := range objects {
+		p, err := storedAs(o)
+		if err != nil {
+			return err
+		}
+		value, err := p.encode()
+		if err != nil {
+			return fmt.Errorf("encode %s: %w", p.key, err)
+		}
+		if _, err := client.Put(ctx, p.key, value); err != nil {
+			return fmt.Errorf("write %s: %w", p.key, err)
+		}
+	}
+	return nil
+}
+
+// storedAs says under which key the API server keeps an object. Metadata alone becomes an object without content.
+func storedAs(o runtime.Object) (put, error) {
+	if partial, ok := o.(*metav1.PartialObjectMetadata); ok {
+		switch partial.Kind {
+		case "ConfigMap":
+			o = &corev1.ConfigMap{ObjectMeta: partial.ObjectMeta, Data: map[string]string{"key": "value"}}
+		case "Secret":
+			o = &corev1.Secret{ObjectMeta: partial.ObjectMeta, Type: corev1.SecretTypeOpaque, Data: map[string][]byte{"key": []byte("value")}}
+		}
+	}
+	kinds, _, err := scheme.Scheme.ObjectKinds(o)
+	if err != nil {
+		return put{}, fmt.Errorf("seed %T: %w", o, err)
+	}
+	m, err := meta.Accessor(o)
+	if err != nil {
+		return put{}, fmt.Errorf("seed %T: %w", o, err)
+	}
+	kind := kinds[0]
+	resource, _ := meta.UnsafeGuessKindToResource(kind)
+	place := resource.Resource
+	switch kind.Kind { // what the registry does not name after the resource
+	case "Node":
+		place = "minions"
+	case "Service":
+		place = "services/specs"
+	}
+	key := "/registry/" + place + "/"
+	if m.GetNamespace() != "" {
+		key += m.GetNamespace() + "/"
+	}
+	message, ok := o.(interface{ Marshal() ([]byte, error) })
+	if !ok {
+		return put{}, fmt.Errorf("%T has no protobuf form", o)
+	}
+	return put{key + m.GetName(), kind.GroupVersion().String(), kind.Kind, message}, nil
 }
