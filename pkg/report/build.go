@@ -177,8 +177,11 @@ func (b *builder) pod(p stuck.Pod) Pod {
 		out.Owner = &owner
 	}
 	for _, f := range b.d.Of(p.Ref) {
-		if out.ClearsBy == nil && f.ClearsBy.After(b.s.Now()) {
+		switch {
+		case out.ClearsBy == nil && f.ClearsBy.After(b.s.Now()):
 			out.ClearsBy, out.ClearsWhy = utc(f.ClearsBy), f.ClearsWhy
+		case out.ClearsWhy == "" && f.ClearsBy.IsZero():
+			out.ClearsWhy = f.ClearsWhy
 		}
 		out.Findings = append(out.Findings, b.finding(f))
 	}

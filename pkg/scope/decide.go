@@ -42,8 +42,18 @@ func Decide(s *snapshot.Snapshot, found stuck.Result, explained map[snapshot.Ref
 		g := j.group(r.Pods)
 		r.Groups = append(r.Groups, g)
 	}
+	r.Shared = slices.DeleteFunc(r.Shared, func(sh Shared) bool { return sh.Confidence == Possible && !r.open(sh.Pods) })
+	shareNodes(s, &r)
 	sort.Slice(r.Groups, func(i, j int) bool { return worse(r.Groups[i], r.Groups[j]) })
 	return r
+}
+
+// open tells whether any of the pods is not yet laid at the door of its node or of something surer.
+func (r *Result) open(pods []snapshot.Ref) bool {
+	return slices.ContainsFunc(pods, func(p snapshot.Ref) bool {
+		v := r.Pods[p].Reach
+		return v == ReachPod || v == ReachUndecided
+	})
 }
 
 // worse orders groups: what spans most comes first, then what holds most pods.

@@ -56,6 +56,24 @@ func (c *cluster) node(name string, ready corev1.ConditionStatus, lease time.Dur
 	})
 }
 
+func (c *cluster) zoned(name string, ready corev1.ConditionStatus, lease time.Duration, zone string) {
+	c.node(name, ready, lease)
+	c.add(&corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelTopologyZone: zone}},
+		Status:     corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: ready, LastTransitionTime: ago(time.Hour)}}},
+	})
+}
+
+func zones(c *cluster, n int, ready corev1.ConditionStatus, zone string) {
+	lease := time.Second
+	if ready != corev1.ConditionTrue {
+		lease = 10 * time.Minute
+	}
+	for i := range n {
+		c.zoned(fmt.Sprint(zone, "-", i), ready, lease, zone)
+	}
+}
+
 // pod adds a pod of a workload and returns its name.
 func (c *cluster) pod(node, workload string, change func(*corev1.Pod)) string {
 	c.n++
@@ -259,6 +277,30 @@ func TestDecide(t *testing.T) {
 				return nil
 			},
 			node: "n2", reach: scope.ReachPod, conf: scope.Likely, sharedBy: "statefulset shop/cart",
+		},
+		"all nodes of one zone and no other is the zone, not each of them": {
+			build: func(c *cluster) map[string]scope.Explanation {
+				zones(c, 3, corev1.ConditionUnknown, "eu-1a")
+				zones(c, 4, corev1.ConditionTrue, "eu-1b")
+				for i := range 3 {
+					c.many(1, fmt.Sprint("eu-1a-", i), "cart", ending(5*time.Minute))
+				}
+				return nil
+			},
+			node: "eu-1a-1", reach: scope.ReachShared, conf: scope.Likely, sharedBy: "eu-1a", says: "3 of the 3 nodes with zone eu-1a are broken, and 0 of the 4 others",
+			pods: map[string]scope.Reach{"cart": scope.ReachShared},
+		},
+		"some nodes of a zone are just nodes": {
+			build: func(c *cluster) map[string]scope.Explanation {
+				zones(c, 3, corev1.ConditionUnknown, "eu-1a")
+				zones(c, 4, corev1.ConditionTrue, "eu-1b")
+				c.zoned("eu-1a-9", corev1.ConditionTrue, time.Second, "eu-1a")
+				for i := range 3 {
+					c.many(1, fmt.Sprint("eu-1a-", i), "cart", ending(5*time.Minute))
+				}
+				return nil
+			},
+			node: "eu-1a-1", reach: scope.ReachNode, conf: scope.Certain,
 		},
 		"most nodes silent at once is the cluster's": {
 			build: func(c *cluster) map[string]scope.Explanation {

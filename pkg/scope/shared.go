@@ -24,6 +24,9 @@ const (
 	traitWorkload = "workload"
 	traitRuntime  = "runtime version"
 	traitZone     = "zone"
+	traitKubelet  = "kubelet version"
+	traitKernel   = "kernel version"
+	traitOSImage  = "OS image"
 )
 
 // specificity orders the kinds of traits: of two that cover the same pods, the more specific is the better name.
@@ -37,7 +40,7 @@ func specificity(kind string) int {
 		return 4
 	case traitRegistry:
 		return 3
-	case traitRuntime:
+	case traitRuntime, traitKubelet, traitKernel, traitOSImage:
 		return 2
 	case traitZone:
 		return 1

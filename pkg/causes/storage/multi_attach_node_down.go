@@ -2,6 +2,8 @@ package storage
 
 import (
 	"fmt"
+	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -48,12 +50,16 @@ func multiAttachNodeDown() diagnose.Cause {
 			if !down {
 				return diagnose.Finding{}, false
 			}
-			return diagnose.Finding{
+			f := diagnose.Finding{
 				Subject: h.ref(p.Ref.Namespace), Confidence: h.sure(s),
 				Message:   fmt.Sprintf("Volume %s (claim %s) is still attached to node %s, %s.", h.volumeName(), h.claim, node, state),
 				Evidence:  append(h.said, attachmentEvidence(h.va)),
-				ClearsWhy: "the attach-detach controller forces the detach six minutes after the old pod's deletion, unless that is disabled",
-			}, true
+				ClearsWhy: forcedDetach,
+			}
+			if gone(s, node, p.Ref.Namespace, h.claim) {
+				f.ClearsBy = s.Now().Add(maxWaitForUnmount)
+			}
+			return f, true
 		},
 		Log: []string{"Multi-Attach error for volume"},
 	}
@@ -89,6 +95,22 @@ func heldByUserOnDownNode(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, 
 		Message: fmt.Sprintf("The volume of claim %s is attached to another node; pod %s/%s uses it on node %s, %s.", r.claim, r.user.Namespace, r.user.Name, r.user.Spec.NodeName, state),
 		Evidence: append(r.said,
 			diagnose.Evidence{Object: snapshot.RefOf(r.user).String(), Field: "spec.volumes", Value: "claim " + r.claim + ", on node " + r.user.Spec.NodeName}),
-		ClearsWhy: "the attach-detach controller forces the detach six minutes after the old pod's deletion, unless that is disabled",
+		ClearsWhy: forcedDetach,
 	}, true
+}
+
+// maxWaitForUnmount is how long the attach-detach controller waits for an unhealthy node to unmount before it detaches by force
+// (pkg/controller/volume/attachdetach DefaultTimerConfig, ReconcilerMaxWaitForUnmountDuration).
+const maxWaitForUnmount = 6 * time.Minute
+
+const forcedDetach = "the attach-detach controller detaches by force six minutes after the old pod's object is gone, as long as the node is unhealthy and unless that is disabled"
+
+// gone tells whether no pod on the node uses the claim any more, so that the controller's clock is running.
+func gone(s *snapshot.Snapshot, node, namespace, claim string) bool {
+	pods, all := s.PodsOnNode(node)
+	return all && !slices.ContainsFunc(pods, func(p *corev1.Pod) bool {
+		return p.Namespace == namespace && slices.ContainsFunc(p.Spec.Volumes, func(v corev1.Volume) bool {
+			return v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == claim
+		})
+	})
 }
