@@ -27,6 +27,7 @@ func (p *page) explain(r *report.Report, o Options) error {
 		p.explainPod(r, report.Group{}, pod)
 		told++
 	}
+	told += p.well(r)
 	if told == 0 {
 		p.headline(r)
 	} else {
@@ -35,6 +36,19 @@ func (p *page) explain(r *report.Report, o Options) error {
 	}
 	p.limits(r, o)
 	return nil
+}
+
+// well says of pods that were named that nothing is wrong with them.
+func (p *page) well(r *report.Report) int {
+	for _, pod := range r.Well {
+		said := "is not stuck: STATUS " + pod.Status
+		if pod.ReadySince != nil {
+			said += ", Ready since " + p.when(*pod.ReadySince)
+		}
+		p.blank()
+		p.para(0, 2, styled(bold, "pod "+pod.Namespace+"/"+pod.Name), text(" "+said))
+	}
+	return len(r.Well)
 }
 
 func (p *page) explainPod(r *report.Report, g report.Group, pod report.Pod) {

@@ -22,6 +22,7 @@ func (p *page) pods(r *report.Report, o Options) error {
 	if err := p.groups(r, o, wider); err != nil {
 		return err
 	}
+	p.well(r)
 	if err := p.waiting(r, o); err != nil {
 		return err
 	}

@@ -66,6 +66,7 @@ func Build(s *snapshot.Snapshot, found stuck.Result, d diagnose.Diagnosis, o Opt
 			r.Waiting = append(r.Waiting, b.pod(p))
 		}
 	}
+	r.Well = b.well(found)
 	r.Gaps = append(r.Gaps, s.Gaps()...)
 	r.Skipped = append(r.Skipped, d.Skips...)
 	census := s.Census()
@@ -83,6 +84,20 @@ func Build(s *snapshot.Snapshot, found stuck.Result, d diagnose.Diagnosis, o Opt
 		r.Nodes = b.overview(found)
 	}
 	return r
+}
+
+// well lists the pods that were named and have nothing wrong.
+func (b *builder) well(found stuck.Result) []PodLine {
+	var out []PodLine
+	for _, name := range b.o.Asked.Names {
+		p := b.s.Pod(b.o.Asked.Namespace, name)
+		is := func(q stuck.Pod) bool { return q.Object == p }
+		if p == nil || slices.ContainsFunc(found.Stuck, is) || slices.ContainsFunc(found.Waiting, is) {
+			continue
+		}
+		out = append(out, b.line(p))
+	}
+	return out
 }
 
 // notServed is the reason of a gap that is no fault: the API server does not have the kind.

@@ -86,13 +86,8 @@ func (b *builder) story(node string, found stuck.Result) NodeStory {
 		if trouble[snapshot.RefOf(p)] {
 			continue
 		}
-		line := PodLine{Namespace: p.Namespace, Name: p.Name, Status: snapshot.StatusOf(p).Word}
-		if o, ok := b.s.Owner(p); ok {
-			line.Owner = &o
-		}
-		ready := snapshot.PodCondition(p, corev1.PodReady)
-		if ready != nil && ready.Status == corev1.ConditionTrue {
-			line.ReadySince = utc(ready.LastTransitionTime.Time)
+		line := b.line(p)
+		if line.ReadySince != nil {
 			st.HealthyPods = append(st.HealthyPods, line)
 		} else {
 			st.OtherPods = append(st.OtherPods, line)
@@ -109,6 +104,18 @@ func (b *builder) story(node string, found stuck.Result) NodeStory {
 		st.Next, _, _ = strings.Cut(st.Next, " --from ") // a cause is explained without a cluster
 	}
 	return st
+}
+
+// line is a pod that is not stuck.
+func (b *builder) line(p *corev1.Pod) PodLine {
+	line := PodLine{Namespace: p.Namespace, Name: p.Name, Status: snapshot.StatusOf(p).Word}
+	if o, ok := b.s.Owner(p); ok {
+		line.Owner = &o
+	}
+	if c := snapshot.PodCondition(p, corev1.PodReady); c != nil && c.Status == corev1.ConditionTrue {
+		line.ReadySince = utc(c.LastTransitionTime.Time)
+	}
+	return line
 }
 
 // bad tells whether a condition stands the wrong way: Ready should be True, and everything else, the conditions that

@@ -31,6 +31,8 @@ type Report struct {
 	Waiting []Pod  `json:"waiting"`
 	Gaps    []Gap  `json:"gaps"`
 	Skipped []Skip `json:"skipped"`
+	// Well are pods that were asked for by name and are neither stuck nor waiting.
+	Well []PodLine `json:"well,omitempty"`
 	// Nodes is set where nodes were asked for: the overview, or the whole story of some.
 	Nodes []NodeStory `json:"nodes,omitempty"`
 }
