@@ -87,7 +87,14 @@ func run(ctx context.Context, o options, in io.Reader, out io.Writer) (err error
 		return err
 	}
 	fmt.Fprintf(out, "\nset up after %s; what goes wrong shows bit by bit:\n\n", time.Since(started).Round(time.Second))
-	fmt.Fprintf(out, "  export KUBECONFIG=%s\n  export PATH=%s:$PATH\n", c.Kubeconfig(), bin)
+	path := bin
+	// `make playground` runs here, in the folder of this module, after it built the plugin beside it.
+	if plugin, err := filepath.Abs(filepath.Join("..", "bin")); err == nil {
+		if _, err := os.Stat(filepath.Join(plugin, "kubectl-stuck")); err == nil {
+			path += string(os.PathListSeparator) + plugin
+		}
+	}
+	fmt.Fprintf(out, "  export KUBECONFIG=%s\n  export PATH=%s:$PATH\n", c.Kubeconfig(), path)
 	fmt.Fprintf(out, "  kubectl get pods -A\n  kubectl stuck pods -A\n  kubectl stuck node\n\n")
 	for _, s := range scenarios {
 		fmt.Fprintf(out, "  %-24s %s\n", s.Name, s.Doc)
