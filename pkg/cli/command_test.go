@@ -325,6 +325,7 @@ func TestExitCodes(t *testing.T) {
 		"an unknown state":                                {[]string{"pods", "--state", "asleep"}, ExitUsage, "Terminating"},
 		"an unknown format":                               {[]string{"pods", "-o", "xml"}, ExitUsage, "xml"},
 		"a selector that is none":                         {[]string{"pods", "-l", "a in"}, ExitUsage, "--selector"},
+		"a field that pods are not selected by":           {[]string{"pods", "--field-selector", "spec.foo=1"}, ExitUsage, "spec.nodeName"},
 		"a time that is none":                             {[]string{"pods", "--from", fixture, "--as-of", "noon"}, ExitUsage, "noon"},
 		"--as-of with a cluster":                          {[]string{"pods", "--as-of", asOf}, ExitUsage, "--from"},
 		"names with -A":                                   {[]string{"pods", "cart-0", "-A"}, ExitUsage, "-n"},

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -139,6 +140,11 @@ func (o *podsOptions) complete(w World) error {
 	}
 	o.label, _ = labels.Parse(o.labels)
 	o.field, _ = fields.ParseSelector(o.fields)
+	for _, r := range o.field.Requirements() {
+		if known := podFields(&corev1.Pod{}); !known.Has(r.Field) {
+			return usagef("--field-selector: pods cannot be selected by %q; they can by %s", r.Field, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+		}
+	}
 	if o.watch && len(o.source.from) > 0 {
 		return usagef("--watch has nothing to wait for in files")
 	}

@@ -71,6 +71,11 @@ func Build(s *snapshot.Snapshot, found stuck.Result, d diagnose.Diagnosis, o Opt
 	r.Skipped = append(r.Skipped, d.Skips...)
 	census := s.Census()
 	r.Summary.Pods, r.Summary.Nodes, r.Summary.Waiting = max(census.Pods(), len(s.Pods())), d.Scope.Nodes, len(r.Waiting)
+	for _, g := range d.Scope.Groups {
+		if g.Node != "" && r.Summary.Nodes > 0 && g.Facts.Exists == snapshot.Absent {
+			r.Summary.Nodes++ // it has pods, if no Node object
+		}
+	}
 	if r.Summary.Nodes == 0 {
 		r.Summary.Nodes = len(census.NodeNames())
 	}

@@ -38,13 +38,19 @@ func shareNodes(s *snapshot.Snapshot, r *Result) {
 	if len(broken) < alikeNodes {
 		return
 	}
-	with, total := map[trait]int{}, 0
+	// Nodes on which nothing is stuck count as broken too, if the API shows that they are.
+	with, total, bad := map[trait]int{}, 0, 0
 	hit := map[trait][]string{}
 	for _, n := range s.Nodes() {
+		f := Facts(s, n.Name)
+		ill := broken[n.Name] != nil || f.Broken()
 		total++
-		for _, t := range nodeTraits(Facts(s, n.Name)) {
+		if ill {
+			bad++
+		}
+		for _, t := range nodeTraits(f) {
 			with[t]++
-			if broken[n.Name] != nil {
+			if ill {
 				hit[t] = append(hit[t], n.Name)
 			}
 		}
@@ -52,7 +58,7 @@ func shareNodes(s *snapshot.Snapshot, r *Result) {
 	var fits []trait
 	for t, nodes := range hit {
 		sound := with[t] - len(nodes)
-		if len(nodes) == len(broken) && 4*sound <= len(nodes) && total-with[t] >= otherNodes {
+		if len(nodes) == bad && 4*sound <= len(nodes) && total-with[t] >= otherNodes {
 			fits = append(fits, t)
 		}
 	}
@@ -69,6 +75,9 @@ func shareNodes(s *snapshot.Snapshot, r *Result) {
 		}
 		owners := map[string]bool{}
 		for _, n := range sh.Nodes {
+			if broken[n] == nil {
+				continue
+			}
 			for _, p := range broken[n].Stuck {
 				if r.Pods[p.Ref].Reach == ReachNode {
 					sh.Pods = append(sh.Pods, p.Ref)
@@ -80,8 +89,9 @@ func shareNodes(s *snapshot.Snapshot, r *Result) {
 		sh.Why = fmt.Sprintf("%d of the %d nodes with %s %s are broken, and 0 of the %d others", len(sh.Nodes), with[t], t.kind, t.name, total-with[t])
 		r.Shared = append(r.Shared, sh)
 		for _, n := range sh.Nodes {
-			g := broken[n]
-			g.Why = append(g.Why, sh.Why)
+			if g := broken[n]; g != nil {
+				g.Why = append(g.Why, sh.Why)
+			}
 		}
 	}
 	if len(fits) == 0 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,6 +19,8 @@ const (
 	// which the node controller stops evicting too (kube-controller-manager --unhealthy-zone-threshold, 0.55).
 	stormShare = 0.55
 	stormNodes = 3 // fewer nodes than this are no storm
+	// quiet is how long nothing may have moved on a node before that is evidence.
+	quiet = 5 * time.Minute
 )
 
 // Decide groups the stuck pods by node and judges each group. explained are the pods for which a cause has
@@ -29,8 +32,12 @@ func Decide(s *snapshot.Snapshot, found stuck.Result, explained map[snapshot.Ref
 		byNode[p.Node] = append(byNode[p.Node], p)
 	}
 	r.Shared = findShared(s, found.Stuck, explained)
-	r.Nodes, r.Unhealthy = health(s)
-	storm := r.Nodes >= stormNodes && float64(r.Unhealthy) >= stormShare*float64(r.Nodes)
+	nodes, unhealthy, reason := health(s)
+	r.Nodes, r.Unhealthy = nodes, unhealthy
+	storm := ""
+	if nodes >= stormNodes && unhealthy >= stormNodes && float64(unhealthy) >= stormShare*float64(nodes) {
+		storm = reason
+	}
 	via := map[snapshot.Ref]*Shared{}
 	for i := len(r.Shared) - 1; i >= 0; i-- { // the best comes first, and so is written last
 		for _, p := range r.Shared[i].Pods {
@@ -69,22 +76,41 @@ func worse(a, b Group) bool {
 	}
 }
 
-// health counts the nodes and those of them whose kubelet does not answer: Ready=Unknown or a stale lease. A node that
-// says Ready=False answers, and is no sign of a control plane or network in trouble.
-func health(s *snapshot.Snapshot) (nodes, unhealthy int) {
-	for _, n := range s.Nodes() {
+// health counts the nodes, and the largest number of them that are unhealthy for one reason: whose kubelet does not answer, or whose Ready
+// condition is False for the same reason in the same words.
+func health(s *snapshot.Snapshot) (nodes, unhealthy int, reason string) {
+	n := map[string]int{}
+	for _, node := range s.Nodes() {
 		nodes++
-		if c := snapshot.NodeCondition(n, corev1.NodeReady); c != nil && c.Status == corev1.ConditionUnknown {
-			unhealthy++
+		if r := Facts(s, node.Name).ailment(); r != "" {
+			if n[r]++; n[r] > unhealthy {
+				unhealthy, reason = n[r], r
+			}
 		}
 	}
-	return nodes, unhealthy
+	return nodes, unhealthy, reason
+}
+
+// silence is the ailment of a node whose kubelet does not answer.
+const silence = "does not answer"
+
+// ailment says in a few words what is wrong with a node, the same for all that have the same wrong.
+func (f NodeFacts) ailment() string {
+	switch {
+	case f.silent() || f.Ready == "Unknown":
+		return silence
+	case f.Ready == "False":
+		words := strings.Fields(f.ReadyMessage)
+		return strings.Join(append([]string{"is not ready:", f.ReadyReason}, words[:min(len(words), 6)]...), " ")
+	default:
+		return ""
+	}
 }
 
 // nodeBound tells whether the pod waits for its node: what it hangs in is the kubelet's, runtime's or kernel's work
 // and not its own content.
 func nodeBound(p stuck.Pod) bool {
-	if p.Node == "" {
+	if p.Node == "" || p.Pulling {
 		return false
 	}
 	switch p.State {
@@ -105,7 +131,7 @@ type judge struct {
 	pods             []stuck.Pod
 	explained        map[snapshot.Ref]Explanation
 	via              map[snapshot.Ref]*Shared
-	storm            bool
+	storm            string // the ailment of so many nodes that they are not to blame one by one
 	nodes, unhealthy int
 }
 
@@ -197,14 +223,12 @@ func (j *judge) tally(f NodeFacts) tally {
 			} else {
 				t.ending++
 			}
-			if t.since.IsZero() || p.Since.Before(t.since) {
-				t.since = p.Since
-			}
 		}
 	}
 	if j.node == "" || len(t.bound) == 0 {
 		return t
 	}
+	t.since = together(t.bound)
 	var there []*corev1.Pod
 	there, t.seenAll = j.s.PodsOnNode(j.node)
 	present := map[snapshot.Ref]bool{}
@@ -219,6 +243,24 @@ func (j *judge) tally(f NodeFacts) tally {
 		t.gone = j.endedSince(t.since, present)
 	}
 	return t
+}
+
+// together is when a second workload got stuck beside the first, which is when one began to suspect the node; with one workload, when that
+// did. A pod that has hung for weeks does not vouch for the node with all that has moved in those weeks.
+func together(pods []stuck.Pod) time.Time {
+	first := map[string]time.Time{}
+	for _, p := range pods {
+		o := p.OwnerOrSelf().String()
+		if at, ok := first[o]; !ok || p.Since.Before(at) {
+			first[o] = p.Since
+		}
+	}
+	var onsets []time.Time
+	for _, at := range first {
+		onsets = append(onsets, at)
+	}
+	slices.SortFunc(onsets, time.Time.Compare)
+	return onsets[min(1, len(onsets)-1)]
 }
 
 // startedSince tells whether a container of the pod started after the moment. A pod whose readiness probe merely came
@@ -277,13 +319,16 @@ func (j *judge) decide(t tally, g Group) (v Verdict, why []string, settle string
 	why = append(why, head)
 	state := "the node: " + f.String()
 	switch {
-	case j.storm && f.Ready == "Unknown":
-		return Verdict{Reach: ReachCluster, Confidence: Likely}, append(why, state,
-			fmt.Sprintf("%d of %d nodes do not answer at once: the control plane or the network between is to be suspected before the nodes", j.unhealthy, j.nodes)), ""
 	case f.Exists == snapshot.Absent && j.any(func(p stuck.Pod) bool { return p.Stage != stuck.FinalizersOnly }):
-		return Verdict{Reach: ReachNode, Confidence: Certain}, append(why, state), ""
+		return j.missing(t, g, append(why, state))
 	case len(t.bound) == 0 && len(t.shared) == 0:
 		return j.ownOnly(t), append(why, j.ownReasons(t)...), ""
+	case j.storm != "" && f.ailment() == j.storm:
+		suspect := "what they have in common is to be suspected before the nodes"
+		if j.storm == silence {
+			suspect = "the control plane or the network between is to be suspected before the nodes"
+		}
+		return Verdict{Reach: ReachCluster, Confidence: Likely}, append(why, state, fmt.Sprintf("%d of %d nodes at once %s: %s", j.unhealthy, j.nodes, plural(j.storm), suspect)), ""
 	case f.silent():
 		c := Certain
 		if f.Ready != "Unknown" {
@@ -307,6 +352,34 @@ func (j *judge) decide(t tally, g Group) (v Verdict, why []string, settle string
 		return Verdict{Reach: ReachNode, Confidence: c}, append(why, fmt.Sprintf("%s: %s %s", state, f.ReadyReason, f.ReadyMessage)), ""
 	}
 	return j.byNumbers(t, why, state)
+}
+
+// missing judges the pods of a node that has no object. PodGC removes them within a minute (a quarantine of 40 s and a loop of 20 s), so
+// where it has not, it is no longer the node alone; and pods that run there say that the node was missed rather than missing.
+func (j *judge) missing(t tally, g Group, why []string) (Verdict, []string, string) {
+	cluster, overdue := 0, false
+	for _, p := range j.pods {
+		if e := j.explained[p.Ref]; e.Likely && e.Reach == ReachCluster {
+			cluster++
+		}
+		overdue = overdue || p.For > 2*time.Minute
+	}
+	switch {
+	case cluster == len(j.pods):
+		return Verdict{Reach: ReachCluster, Confidence: Likely}, append(why, "PodGC, which removes pods of missing nodes, does not run"), ""
+	case g.Healthy > 0 && len(t.bound)+len(t.own) > 0:
+		return Verdict{Reach: ReachUndecided, Confidence: Possible}, append(why, fmt.Sprintf("yet %s on it are Running and Ready", count(g.Healthy, "pod"))),
+			"whether the Node was deleted within the last minute, or the list of nodes that this is made from is not whole"
+	case overdue:
+		return Verdict{Reach: ReachNode, Confidence: Likely}, append(why, "PodGC should have removed its pods within a minute"), ""
+	default:
+		return Verdict{Reach: ReachNode, Confidence: Certain}, why, ""
+	}
+}
+
+// plural puts an ailment into the plural: "do not answer", "are not ready: …".
+func plural(ailment string) string {
+	return strings.Replace(strings.Replace(ailment, "does not", "do not", 1), "is not", "are not", 1)
 }
 
 // byNumbers judges a node that looks well by what hangs on it and what does not.
@@ -336,6 +409,9 @@ func (j *judge) byNumbers(t tally, why []string, state string) (Verdict, []strin
 			c = Certain
 		}
 		return Verdict{Reach: ReachNode, Confidence: c}, why, ""
+	case owners == 2 && !movedOn && nodeSaid < 2 && j.s.Now().Sub(t.since) < quiet:
+		return Verdict{Reach: ReachUndecided, Confidence: Possible}, why,
+			fmt.Sprintf("time: on a quiet node nothing need have moved in %s. Look again in a few minutes, or start a small pod there", Short(j.s.Now().Sub(t.since)))
 	case owners >= 2 && !movedOn, owners >= 3 && len(t.bound) > t.ready+t.gone:
 		return Verdict{Reach: ReachNode, Confidence: Likely}, why, ""
 	case owners >= 2 && nodeSaid >= 2:

@@ -302,6 +302,101 @@ func TestDecide(t *testing.T) {
 			},
 			node: "eu-1a-1", reach: scope.ReachNode, conf: scope.Certain,
 		},
+		"a pod that has hung for weeks does not vouch for the node": {
+			build: func(c *cluster) map[string]scope.Explanation {
+				c.node("n", corev1.ConditionTrue, time.Second)
+				c.many(1, "n", "old", ending(30*24*time.Hour))
+				c.many(1, "n", "cart", ending(8*time.Minute))
+				c.many(1, "n", "pay", starting(8*time.Minute))
+				c.many(9, "n", "mail", well(5*24*time.Hour))
+				return nil
+			},
+			node: "n", reach: scope.ReachNode, conf: scope.Certain, says: "none became Ready or went away since 8m ago",
+		},
+		"two pods half a minute late on a quiet node are no verdict": {
+			build: func(c *cluster) map[string]scope.Explanation {
+				c.node("n", corev1.ConditionTrue, time.Second)
+				c.many(1, "n", "cart", ending(35*time.Second))
+				c.many(1, "n", "pay", ending(35*time.Second))
+				c.many(9, "n", "mail", well(time.Hour))
+				return nil
+			},
+			node: "n", reach: scope.ReachUndecided, conf: scope.Possible, decides: true,
+		},
+		"pods whose images are being pulled are no evidence": {
+			build: func(c *cluster) map[string]scope.Explanation {
+				c.node("n", corev1.ConditionTrue, time.Second)
+				for _, w := range []string{"cart", "pay"} {
+					name := c.pod("n", w, starting(11*time.Minute))
+					c.add(&corev1.Event{
+						ObjectMeta:     metav1.ObjectMeta{Namespace: "shop", Name: "pull-" + name},
+						InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: "shop", Name: name},
+						Reason:         "Pulling", Source: corev1.EventSource{Component: "kubelet"}, LastTimestamp: ago(11 * time.Minute),
+					})
+				}
+				return nil
+			},
+			node: "n", reach: scope.ReachPod, conf: scope.Likely,
+		},
+		"all nodes not ready for one reason is the cluster's": {
+			build: func(c *cluster) map[string]scope.Explanation {
+				for i := range 4 {
+					c.node(fmt.Sprint("n", i), corev1.ConditionFalse, time.Second)
+				}
+				c.many(1, "n1", "cart", starting(5*time.Minute))
+				return nil
+			},
+			node: "n1", reach: scope.ReachCluster, conf: scope.Likely, says: "4 of 4 nodes at once are not ready", unhealthy: 4,
+		},
+		"most leases stale at once is the cluster's, although the nodes say Ready": {
+			build: func(c *cluster) map[string]scope.Explanation {
+				for i := range 9 {
+					c.node(fmt.Sprint("n", i), corev1.ConditionTrue, 5*time.Minute)
+				}
+				c.node("n9", corev1.ConditionTrue, time.Second)
+				c.many(1, "n1", "cart", ending(4*time.Minute))
+				return nil
+			},
+			node: "n1", reach: scope.ReachCluster, conf: scope.Likely, says: "9 of 10 nodes at once do not answer", unhealthy: 9,
+		},
+		"in a storm a pod held by a finalizer is still only that": {
+			build: func(c *cluster) map[string]scope.Explanation {
+				for i := range 4 {
+					c.node(fmt.Sprint("n", i), corev1.ConditionUnknown, 10*time.Minute)
+				}
+				c.many(1, "n1", "batch", held(5*time.Minute))
+				return nil
+			},
+			node: "n1", reach: scope.ReachPod, conf: scope.Likely,
+		},
+		"a node that is not in the list and whose pods are well is rather missed than missing": {
+			build: func(c *cluster) map[string]scope.Explanation {
+				c.node("other", corev1.ConditionTrue, time.Second)
+				c.many(1, "n", "cart", ending(5*time.Minute))
+				c.many(4, "n", "pay", well(time.Hour))
+				return nil
+			},
+			node: "n", reach: scope.ReachUndecided, conf: scope.Possible, decides: true,
+		},
+		"pods of missing nodes that nobody removes, for want of a controller, are the cluster's": {
+			build: func(c *cluster) map[string]scope.Explanation {
+				c.node("other", corev1.ConditionTrue, time.Second)
+				name := c.pod("n", "cart", ending(30*time.Minute))
+				return map[string]scope.Explanation{name: {Reach: scope.ReachCluster, Via: snapshot.Ref{Kind: snapshot.Lease, Name: "kcm"}, Likely: true}}
+			},
+			node: "n", reach: scope.ReachCluster, conf: scope.Likely,
+		},
+		"one workload on a server that many others use well does not convict the server": {
+			build: func(c *cluster) map[string]scope.Explanation {
+				for _, n := range []string{"n1", "n2"} {
+					c.node(n, corev1.ConditionTrue, time.Second)
+					c.pod(n, "cart", on("files.example.com", starting(10*time.Minute)))
+					c.many(10, n, "mail", on("files.example.com", well(time.Hour)))
+				}
+				return nil
+			},
+			node: "n1", reach: scope.ReachUndecided, conf: scope.Possible, decides: true,
+		},
 		"most nodes silent at once is the cluster's": {
 			build: func(c *cluster) map[string]scope.Explanation {
 				for i := range 5 {

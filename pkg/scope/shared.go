@@ -284,10 +284,8 @@ func (c *candidate) judge(s *snapshot.Snapshot, all []stuck.Pod) (Shared, bool) 
 		if len(c.nodes) >= 3 && c.healthy == 0 {
 			sh.Confidence = Likely
 		}
-	case len(c.owners) >= 2 && len(c.nodes) >= 2 && have == onNodes:
-		sh.Confidence = Likely
-	case have < onNodes && 2*have < onNodes:
-		sh.Confidence = Possible
+	case len(c.owners) < 2, c.healthy > len(c.pods), 2*have < onNodes:
+		sh.Confidence = Possible // one workload may have a fault of its own, and many that are well speak for the volume
 	}
 	sh.Why = fmt.Sprintf("%s of %s on %s have %s %s in common", count(len(sh.Pods), "stuck pod"), count(len(c.owners), "workload"), count(len(c.nodes), "node"), c.kind, c.name)
 	if len(c.nodes) == 0 {
@@ -295,6 +293,9 @@ func (c *candidate) judge(s *snapshot.Snapshot, all []stuck.Pod) (Shared, bool) 
 	}
 	if have > 0 {
 		sh.Why += fmt.Sprintf("; %d of the %d pods that hang on those nodes do", have, onNodes)
+	}
+	if named && c.healthy > 0 {
+		sh.Why += fmt.Sprintf("; %s that use it look well", count(c.healthy, "pod"))
 	}
 	if !named {
 		if c.healthy > 0 {

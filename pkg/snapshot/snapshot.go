@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"sort"
+	"strings"
 	"sync"
 	"time"
 
@@ -257,7 +258,7 @@ func (s *Snapshot) ValidatingWebhooks() []*admissionv1.ValidatingWebhookConfigur
 	return list[*admissionv1.ValidatingWebhookConfiguration](s, ValidatingWebhookConfiguration)
 }
 
-// Owner names what controls the pod: the Deployment rather than its ReplicaSet. ok is false for a bare pod.
+// Owner names what controls the pod: the Deployment rather than its ReplicaSet, the CronJob rather than its Job. ok is false for a bare pod.
 // Where the ReplicaSet was not read, a pod-template-hash that ends the ReplicaSet's name tells the Deployment
 // (pkg/controller/deployment names ReplicaSets <deployment>-<hash>).
 func (s *Snapshot) Owner(p *corev1.Pod) (Ref, bool) {
@@ -268,6 +269,9 @@ func (s *Snapshot) Owner(p *corev1.Pod) (Ref, bool) {
 	owner := Ref{Kind: Kind(c.Kind), Namespace: p.Namespace, Name: c.Name, UID: c.UID}
 	if owner.Kind == Node {
 		owner.Namespace = ""
+	}
+	if owner.Kind == Job {
+		return s.cronJobOf(owner), true
 	}
 	if owner.Kind != ReplicaSet {
 		return owner, true
@@ -284,6 +288,22 @@ func (s *Snapshot) Owner(p *corev1.Pod) (Ref, bool) {
 		}
 	}
 	return owner, true
+}
+
+// cronJobOf is the CronJob behind a Job, or the Job itself. Where the Job was not read its name tells: a CronJob's Jobs are called after it and
+// the minute that they were due, counted since 1970 (pkg/controller/cronjob getJobName).
+func (s *Snapshot) cronJobOf(job Ref) Ref {
+	if j := s.Job(job.Namespace, job.Name); j != nil {
+		if c := metav1.GetControllerOf(j); c != nil {
+			return Ref{Kind: Kind(c.Kind), Namespace: job.Namespace, Name: c.Name, UID: c.UID}
+		}
+		return job
+	}
+	i := strings.LastIndexByte(job.Name, '-')
+	if i <= 0 || len(job.Name)-i-1 != 8 || strings.Trim(job.Name[i+1:], "0123456789") != "" {
+		return job
+	}
+	return Ref{Kind: "CronJob", Namespace: job.Namespace, Name: job.Name[:i]}
 }
 
 // RefOf names a pod.

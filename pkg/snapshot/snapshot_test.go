@@ -7,6 +7,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -119,6 +120,9 @@ func TestTheOwnerIsTheDeploymentWhereverItCanBeTold(t *testing.T) {
 	rs := controlled("Deployment", "web")
 	rs.Name = "web-1"
 	b.Add(&appsv1.ReplicaSet{ObjectMeta: rs})
+	job := controlled("CronJob", "report")
+	job.Name = "report-1"
+	b.Add(&batchv1.Job{ObjectMeta: job})
 	s := build(t, b)
 	for name, c := range map[string]struct {
 		meta metav1.ObjectMeta
@@ -127,6 +131,9 @@ func TestTheOwnerIsTheDeploymentWhereverItCanBeTold(t *testing.T) {
 		"the ReplicaSet was read":            {controlled("ReplicaSet", "web-1"), "deployment shop/web"},
 		"its name and the pod's label agree": {hashed, "deployment shop/cart"},
 		"a ReplicaSet of its own":            {controlled("ReplicaSet", "alone"), "replicaset shop/alone"},
+		"a Job that was read":                {controlled("Job", "report-1"), "cronjob shop/report"},
+		"a CronJob's Job that was not":       {controlled("Job", "backup-29561760"), "cronjob shop/backup"},
+		"a Job of its own":                   {controlled("Job", "migrate-2"), "job shop/migrate-2"},
 		"a StatefulSet":                      {controlled("StatefulSet", "db"), "statefulset shop/db"},
 		"a static pod's node":                {controlled("Node", "n1"), "node n1"},
 	} {

@@ -27,6 +27,8 @@ type Pod struct {
 	// ClearsBy is when it should clear by itself; zero where nothing says that it will. ClearsWhy says what would do it.
 	ClearsBy  time.Time
 	ClearsWhy string
+	// Pulling tells that an image of it is being pulled and has not failed, as far as the kubelet said.
+	Pulling bool
 	// Owner is the workload behind it; zero for a bare pod.
 	Owner snapshot.Ref
 }
@@ -104,6 +106,9 @@ func look(s *snapshot.Snapshot, p *corev1.Pod, o Options) (Pod, bool) {
 			return Pod{}, false // ended, and nobody asked for its removal
 		}
 		state, ok := stateOf(f.Word, p.Spec.NodeName != "")
+		if !ok && crashing(p) {
+			state, ok = CrashLoopBackOff, true // caught between an exit and the wait that follows it
+		}
 		if lost, since, t := lostWithNode(s, p); lost {
 			state, ok = NodeLost, true
 			f.Since, f.Threshold = since, t
@@ -120,7 +125,8 @@ func look(s *snapshot.Snapshot, p *corev1.Pod, o Options) (Pod, bool) {
 		if state != NodeLost {
 			f.Since = since(p, state)
 			f.Threshold = o.threshold(state)
-			if o.OlderThan == nil && (state == ContainerCreating || state == PodInitializing || state == Init) && pulling(s, f.Ref) {
+			f.Pulling = (state == ContainerCreating || state == PodInitializing || state == Init) && pulling(s, f.Ref)
+			if o.OlderThan == nil && f.Pulling {
 				f.Threshold = max(f.Threshold, pullThreshold)
 			}
 		} else if o.OlderThan != nil {
@@ -133,6 +139,21 @@ func look(s *snapshot.Snapshot, p *corev1.Pod, o Options) (Pod, bool) {
 	f.For = max(now.Sub(f.Since), 0)
 	f.ClearsBy, f.ClearsWhy = clears(s, f)
 	return f, true
+}
+
+// crashing tells whether a container has failed again and again and is to be started again: between its exit and the back-off STATUS is the
+// reason of the exit.
+func crashing(p *corev1.Pod) bool {
+	if p.Spec.RestartPolicy == corev1.RestartPolicyNever {
+		return false
+	}
+	for i := range p.Status.ContainerStatuses {
+		c := &p.Status.ContainerStatuses[i]
+		if t := c.State.Terminated; t != nil && t.ExitCode != 0 && c.RestartCount >= 3 {
+			return true
+		}
+	}
+	return false
 }
 
 // stageOf tells how far a deletion got. What it rests on: kubelet deletes the object only after the API shows a
@@ -301,7 +322,7 @@ func expect(s *snapshot.Snapshot, f Pod) (time.Time, string) {
 		}
 		return last.Add(maxImageBackOff), "kubelet pulls again by then (its back-off doubles from 10s to at most 5m); it clears only if that pull works"
 	case ContainerCreating, PodInitializing, Init:
-		if pulling(s, f.Ref) {
+		if f.Pulling {
 			return time.Time{}, "an image is being pulled and has not failed"
 		}
 	case Unschedulable:

@@ -141,11 +141,16 @@ func TestFindTellsStateAndStage(t *testing.T) {
 		"a config error":                                                                    {objects: []runtime.Object{ready, pod(waiting("CreateContainerConfigError", 2*time.Minute))}, state: stuck.CreateContainerConfigError},
 		"a create error":                                                                    {objects: []runtime.Object{ready, pod(waiting("CreateContainerError", 2*time.Minute))}, state: stuck.CreateContainerError},
 		"a start error":                                                                     {objects: []runtime.Object{ready, pod(waiting("RunContainerError", 2*time.Minute))}, state: stuck.RunContainerError},
-		"crashing for a while":                                                              {objects: []runtime.Object{ready, pod(waiting("CrashLoopBackOff", 6*time.Minute))}, state: stuck.CrashLoopBackOff},
-		"no node fits":                                                                      {objects: []runtime.Object{pod(unscheduled("Unschedulable", 5*time.Minute))}, state: stuck.Unschedulable},
-		"gated":                                                                             {objects: []runtime.Object{pod(unscheduled(corev1.PodReasonSchedulingGated, 15*time.Minute))}, state: stuck.SchedulingGated},
-		"no scheduler looked at it":                                                         {objects: []runtime.Object{pod(unscheduled("", 5*time.Minute))}, state: stuck.Pending},
-		"no kubelet looked at it":                                                           {objects: []runtime.Object{ready, pod(waiting("", 5*time.Minute), func(p *corev1.Pod) { p.Status.ContainerStatuses = nil })}, state: stuck.Pending},
+		"caught between two crashes": {objects: []runtime.Object{ready, pod(waiting("", 6*time.Minute), func(p *corev1.Pod) {
+			p.Status.Phase = corev1.PodRunning
+			p.Status.ContainerStatuses[0].RestartCount = 5
+			p.Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Error", ExitCode: 1}}
+		})}, state: stuck.CrashLoopBackOff},
+		"crashing for a while":      {objects: []runtime.Object{ready, pod(waiting("CrashLoopBackOff", 6*time.Minute))}, state: stuck.CrashLoopBackOff},
+		"no node fits":              {objects: []runtime.Object{pod(unscheduled("Unschedulable", 5*time.Minute))}, state: stuck.Unschedulable},
+		"gated":                     {objects: []runtime.Object{pod(unscheduled(corev1.PodReasonSchedulingGated, 15*time.Minute))}, state: stuck.SchedulingGated},
+		"no scheduler looked at it": {objects: []runtime.Object{pod(unscheduled("", 5*time.Minute))}, state: stuck.Pending},
+		"no kubelet looked at it":   {objects: []runtime.Object{ready, pod(waiting("", 5*time.Minute), func(p *corev1.Pod) { p.Status.ContainerStatuses = nil })}, state: stuck.Pending},
 		"on a lost node, tolerated for another three minutes": {
 			objects: []runtime.Object{node(corev1.ConditionUnknown, 2*time.Minute, lostTaint), pod(tolerates(corev1.TaintNodeUnreachable, new(int64(300))))},
 			state:   stuck.NodeLost, waits: true, clearsIn: 3 * time.Minute,

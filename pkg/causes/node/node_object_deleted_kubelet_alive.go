@@ -53,11 +53,17 @@ func findKubeletAlive(s *snapshot.Snapshot, g scope.Group) (diagnose.Finding, bo
 	if len(f.Explains) == 0 && len(g.Stuck) > 0 {
 		return f, false
 	}
-	switch seen := seenAlive(s, g); {
-	case seen.Object == "":
+	seen, sure := seenAlive(s, g)
+	if seen.Object == "" {
 		return f, false
-	default:
-		f.Evidence = append(f.Evidence, seen)
+	}
+	f.Evidence = append(f.Evidence, seen)
+	if !sure {
+		f.Confidence = diagnose.Possible
+		f.Message = fmt.Sprintf("There is no Node object %s, and its kubelet was alive shortly before or after it went. If the machine is still there, the containers of its pods go on running after the pods are gone from the API.", g.Node)
+		f.Alternatives = []string{"node-deleted-cloud-vm-gone"}
+		f.Decide = "Whether the lease of node " + g.Node + " goes on being renewed: look again in a minute."
+		return f, true
 	}
 	f.Message = fmt.Sprintf("There is no Node object %s, yet its kubelet is alive: the containers of its pods go on running after the pods are gone from the API.", g.Node)
 	return f, true
@@ -66,26 +72,43 @@ func findKubeletAlive(s *snapshot.Snapshot, g scope.Group) (diagnose.Finding, bo
 // onMissingNode tells whether the pod waits because its node has no object.
 func onMissingNode(p stuck.Pod) bool { return p.Stage == stuck.NodeGone || p.State == stuck.NodeLost }
 
-// seenAlive cites a sign that the kubelet outlived its Node object: a lease renewed just now, or an event that it
-// reported after PodGC had found the node missing.
-func seenAlive(s *snapshot.Snapshot, g scope.Group) diagnose.Evidence {
-	if l := s.NodeLease(g.Node); l != nil && l.Spec.RenewTime != nil {
-		if age := s.Now().Sub(l.Spec.RenewTime.Time); age < time.Minute {
-			return diagnose.Evidence{Object: "lease kube-node-lease/" + g.Node, Field: "spec.renewTime", Value: "renewed " + scope.Ago(max(age, 0))}
+// heartbeat is how often a healthy kubelet renews its lease (pkg/kubelet: a quarter of nodeLeaseDurationSeconds, 40).
+const heartbeat = 10 * time.Second
+
+// seenAlive cites a sign that the kubelet outlived its Node object: an event that it reported, or a lease that it renewed, after PodGC had found
+// the node missing. When a Node was deleted is not recorded, so that a lease alone is sure only where pods have been waiting for PodGC longer than
+// the lease is old by far; otherwise its last renewal may have been before.
+func seenAlive(s *snapshot.Snapshot, g scope.Group) (seen diagnose.Evidence, sure bool) {
+	if e := reportedSince(s, g); e.Object != "" {
+		return e, true
+	}
+	l := s.NodeLease(g.Node)
+	if l == nil || l.Spec.RenewTime == nil {
+		return diagnose.Evidence{}, false
+	}
+	age := s.Now().Sub(l.Spec.RenewTime.Time)
+	if age >= time.Minute {
+		return diagnose.Evidence{}, false
+	}
+	seen = diagnose.Evidence{Object: "lease kube-node-lease/" + g.Node, Field: "spec.renewTime", Value: "renewed " + scope.Ago(max(age, 0))}
+	return seen, age <= 2*heartbeat && !collectedAt(g).IsZero() && l.Spec.RenewTime.After(collectedAt(g).Add(2*heartbeat))
+}
+
+// collectedAt is when PodGC first marked a pod of the node for want of it; zero where it did not.
+func collectedAt(g scope.Group) time.Time {
+	var at time.Time
+	for _, p := range g.Stuck {
+		c := snapshot.PodCondition(p.Object, corev1.DisruptionTarget)
+		if c != nil && c.Reason == "DeletionByPodGC" && (at.IsZero() || c.LastTransitionTime.Time.Before(at)) {
+			at = c.LastTransitionTime.Time
 		}
 	}
-	return reportedSince(s, g)
+	return at
 }
 
 // reportedSince cites an event that the kubelet reported after PodGC had found its node missing.
 func reportedSince(s *snapshot.Snapshot, g scope.Group) diagnose.Evidence {
-	var collected time.Time
-	for _, p := range g.Stuck {
-		c := snapshot.PodCondition(p.Object, corev1.DisruptionTarget)
-		if c != nil && c.Reason == "DeletionByPodGC" && (collected.IsZero() || c.LastTransitionTime.Time.Before(collected)) {
-			collected = c.LastTransitionTime.Time
-		}
-	}
+	collected := collectedAt(g)
 	if collected.IsZero() {
 		return diagnose.Evidence{}
 	}

@@ -77,7 +77,7 @@ func references(p *corev1.Pod) []reference {
 var notFound = regexp.MustCompile(`(?i)(configmap|secret)s? "([^"]+)" not found`)
 
 func findMissingObject(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
-	if e, ok := missingEnvironment(p); ok {
+	if e, ok := missingEnvironment(s, p); ok {
 		return e, true
 	}
 	if !mounting(p) {

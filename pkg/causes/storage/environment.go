@@ -13,7 +13,7 @@ import (
 
 // missingEnvironment finds the ConfigMap or Secret that a container takes its environment from and that does not
 // exist. Kubelet says so in the container's state, as CreateContainerConfigError (pkg/kubelet/kubelet_pods.go).
-func missingEnvironment(p stuck.Pod) (diagnose.Finding, bool) {
+func missingEnvironment(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 	if p.Object == nil || p.State != stuck.CreateContainerConfigError {
 		return diagnose.Finding{}, false
 	}
@@ -32,9 +32,16 @@ func missingEnvironment(p stuck.Pod) (diagnose.Finding, bool) {
 				kind = snapshot.Secret
 			}
 			ref := snapshot.Ref{Kind: kind, Namespace: p.Ref.Namespace, Name: m[2]}
+			confidence, text := diagnose.Likely, "%s %s/%s was not there when the kubelet looked, and container %s takes its environment from it."
+			switch s.Has(kind, ref.Namespace, ref.Name) {
+			case snapshot.Absent:
+				confidence, text = diagnose.Certain, "%s %s/%s does not exist, and container %s takes its environment from it."
+			case snapshot.Present:
+				confidence, text = diagnose.Possible, "%s %s/%s exists by now; container %s takes its environment from it, and starts when the kubelet looks again."
+			}
 			return diagnose.Finding{
-				Subject: ref, Confidence: diagnose.Certain,
-				Message: fmt.Sprintf("%s %s/%s does not exist, and container %s takes its environment from it.", kind, ref.Namespace, ref.Name, l[i].Name),
+				Subject: ref, Confidence: confidence,
+				Message: fmt.Sprintf(text, kind, ref.Namespace, ref.Name, l[i].Name),
 				Evidence: []diagnose.Evidence{{
 					Object: p.Ref.String(), Field: fmt.Sprintf("status.containerStatuses[%s].state.waiting", l[i].Name), Value: w.Reason + ": " + w.Message,
 				}},

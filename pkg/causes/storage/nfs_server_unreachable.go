@@ -152,7 +152,7 @@ func (h *hungOn) finding(s *snapshot.Snapshot, host string) diagnose.Finding {
 		f.Confidence, f.Alternatives, f.Decide = diagnose.Fresh(s, diagnose.Certain, h.text), nil, ""
 	case h.unheard && !h.clear:
 		f.Message += " What was said of them, or whether their nodes are well, could not be read."
-	case h.clear, len(h.nodes) >= 2, h.up > 0 && h.down > 0 && len(h.owners) >= 2:
+	case h.clear, len(h.text) > 0 && len(h.nodes) >= 2, len(h.nodes) >= 2 && len(h.owners) >= 2, h.up > 0 && h.down > 0 && len(h.owners) >= 2:
 		f.Confidence = diagnose.Likely
 	case len(h.pods) == 1:
 		f.Alternatives = []string{"d-state-process", "hung-fs-mount", "nfs-stale-file-handle", "runtime-hung"}
