@@ -55,9 +55,9 @@ func newPods(w World, config *genericclioptions.ConfigFlags) *cobra.Command {
 			several nodes share, or the cluster's; with the numbers on which that was decided. "undecided" is an answer
 			too, and comes with what would decide it. Then the cause, its evidence, and the next command.
 
-			A pod that is terminating counts as stuck 30s after its grace period, one that starts after 2m (10m while an
-			image is being pulled or an init container runs), one that cannot be scheduled after 2m, one that crashes
-			after 5m. --older-than replaces all of these. Pods that are still within their time are counted as waiting.
+			A pod that is terminating counts as stuck 30s after its grace period, one that starts after 2m (1m if something
+			was said to fail, 10m while an image is being pulled or an init container runs), one that cannot be scheduled
+			after 1m, one that crashes after 5m. --older-than replaces all of these. Pods that are still within their time are counted as waiting.
 
 			Selectors limit which pods are shown. The reach is always decided on all the pods of their nodes, where the user may
 			read them.`),

@@ -126,8 +126,13 @@ func look(s *snapshot.Snapshot, p *corev1.Pod, o Options) (Pod, bool) {
 			f.Since = since(p, state)
 			f.Threshold = o.threshold(state)
 			f.Pulling = (state == ContainerCreating || state == PodInitializing || state == Init) && pulling(s, f.Ref)
-			if o.OlderThan == nil && f.Pulling {
+			_, set := o.Thresholds[state]
+			switch {
+			case o.OlderThan != nil || set:
+			case f.Pulling:
 				f.Threshold = max(f.Threshold, pullThreshold)
+			case (state == ContainerCreating || state == PodInitializing) && warned(s, f.Ref, f.Since):
+				f.Threshold = min(f.Threshold, failingThreshold)
 			}
 		} else if o.OlderThan != nil {
 			f.Threshold = *o.OlderThan
@@ -218,6 +223,16 @@ func pulling(s *snapshot.Snapshot, ref snapshot.Ref) bool {
 	for i := len(events) - 1; i >= 0; i-- {
 		if events[i].Component == "kubelet" || events[i].Reason == "Pulling" {
 			return events[i].Reason == "Pulling"
+		}
+	}
+	return false
+}
+
+// warned tells whether something was said to fail with the pod since it is in its state.
+func warned(s *snapshot.Snapshot, ref snapshot.Ref, since time.Time) bool {
+	for _, e := range s.Events(ref) {
+		if e.Type == corev1.EventTypeWarning && !e.Last.Before(since) {
+			return true
 		}
 	}
 	return false

@@ -112,6 +112,11 @@ func TestFindTellsStateAndStage(t *testing.T) {
 		InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: "shop", Name: "cart", UID: "1"},
 		Reason:         "Pulling", Source: corev1.EventSource{Component: "kubelet"}, LastTimestamp: ago(4 * time.Minute),
 	}
+	warning := &corev1.Event{
+		ObjectMeta:     metav1.ObjectMeta{Namespace: "shop", Name: "w"},
+		InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: "shop", Name: "cart", UID: "1"},
+		Type:           corev1.EventTypeWarning, Reason: "FailedMount", LastTimestamp: ago(30 * time.Second),
+	}
 	for name, c := range map[string]struct {
 		objects   []runtime.Object
 		state     stuck.State
@@ -134,6 +139,7 @@ func TestFindTellsStateAndStage(t *testing.T) {
 		"a pod whose node is missing is for PodGC, soon":                                    {objects: []runtime.Object{pod(deleted(20*time.Second, 30))}, state: stuck.Terminating, stage: stuck.NodeGone, waits: true, clearsIn: 40 * time.Second},
 		"a pod whose node is missing for long is stuck":                                     {objects: []runtime.Object{pod(deleted(5*time.Minute, 30))}, state: stuck.Terminating, stage: stuck.NodeGone},
 		"starting for a minute is not stuck":                                                {objects: []runtime.Object{ready, pod(waiting("ContainerCreating", time.Minute))}, state: stuck.ContainerCreating, waits: true},
+		"starting for a minute after a warning is":                                          {objects: []runtime.Object{ready, warning, pod(waiting("ContainerCreating", 70*time.Second))}, state: stuck.ContainerCreating, stuckFor: 70 * time.Second, threshold: time.Minute},
 		"starting for four minutes is":                                                      {objects: []runtime.Object{ready, pod(waiting("ContainerCreating", 4*time.Minute))}, state: stuck.ContainerCreating, stuckFor: 4 * time.Minute},
 		"starting for four minutes while an image is pulled is not":                         {objects: []runtime.Object{ready, pulling, pod(waiting("ContainerCreating", 5*time.Minute))}, state: stuck.ContainerCreating, waits: true, threshold: 10 * time.Minute},
 		"a pull that fails":                                                                 {objects: []runtime.Object{ready, pod(waiting("ImagePullBackOff", 2*time.Minute))}, state: stuck.ImagePullBackOff, clearsIn: 3 * time.Minute},

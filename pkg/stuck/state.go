@@ -40,15 +40,15 @@ func (s State) Starting() bool { return s != Terminating && s != NodeLost }
 // metadata.deletionTimestamp, which already includes the grace period.
 //
 // The values are this tool's own: a healthy kubelet ends a pod within seconds of its grace period, and starts one
-// within seconds of the image being there; schedulers and autoscalers get two minutes; an init container may
-// rightly run for a while.
+// within seconds of the image being there; an init container may rightly run for a while. A pod that starts, and of which something was said
+// to fail, is given failingThreshold.
 func DefaultThreshold(s State) time.Duration {
 	switch s {
 	case Terminating:
 		return 30 * time.Second
-	case CreateContainerConfigError, CreateContainerError, RunContainerError, ImagePullBackOff, Pending:
+	case CreateContainerConfigError, CreateContainerError, RunContainerError, ImagePullBackOff, Pending, Unschedulable:
 		return time.Minute
-	case ContainerCreating, PodInitializing, Unschedulable:
+	case ContainerCreating, PodInitializing:
 		return 2 * time.Minute
 	case CrashLoopBackOff:
 		return 5 * time.Minute
@@ -58,6 +58,9 @@ func DefaultThreshold(s State) time.Duration {
 		return 0
 	}
 }
+
+// failingThreshold is how long a pod may be starting after a Warning was said of it: the kubelet has tried again by then.
+const failingThreshold = time.Minute
 
 // pullThreshold is how long an image pull that is under way and has not failed may take.
 const pullThreshold = 10 * time.Minute
