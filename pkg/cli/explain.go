@@ -49,9 +49,9 @@ func newExplain(w World, config *genericclioptions.ConfigFlags) *cobra.Command {
 				return explainCause(w, args[0], pod)
 			case name == "":
 				return usagef("%q names nothing", args[0])
-			case slices.Contains([]string{"pod", "pods", "po"}, kind):
+			case slices.Contains(podKinds(), kind):
 				return explainPod(cmd.Context(), w, config, pod, name)
-			case slices.Contains([]string{"node", "nodes", "no"}, kind):
+			case slices.Contains(nodeKinds(), kind):
 				o := nodeOptions{source: pod.source, output: pod.output, names: []string{name}}
 				if err := o.complete(w); err != nil {
 					return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -64,13 +63,8 @@ func newNode(w World, config *genericclioptions.ConfigFlags) *cobra.Command {
 }
 
 func (o *nodeOptions) complete(w World) error {
-	for i, n := range o.names {
-		if kind, name, ok := strings.Cut(n, "/"); ok {
-			if !slices.Contains([]string{"node", "nodes", "no"}, kind) || name == "" {
-				return usagef("%q names no node", n)
-			}
-			o.names[i] = name
-		}
+	if err := bareNames(o.names, nodeKinds()); err != nil {
+		return err
 	}
 	view := render.NodeOverview
 	if len(o.names) > 0 {

@@ -102,6 +102,29 @@ func newPods(w World, config *genericclioptions.ConfigFlags) *cobra.Command {
 	return cmd
 }
 
+// podKinds and nodeKinds are the words that kubectl takes before a slash.
+func podKinds() []string { return []string{"pod", "pods", "po"} }
+
+func nodeKinds() []string { return []string{"node", "nodes", "no"} }
+
+// bareNames takes the kind off names like pod/cart-0, in place, and refuses names of another kind.
+func bareNames(names, kinds []string) error {
+	for i, n := range names {
+		kind, name, ok := strings.Cut(n, "/")
+		switch {
+		case !ok:
+			name = n
+		case !slices.Contains(kinds, kind):
+			return usagef("%q names no %s", n, kinds[0])
+		}
+		if name == "" {
+			return usagef("%q names no %s", n, kinds[0])
+		}
+		names[i] = name
+	}
+	return nil
+}
+
 func stateNames() []string {
 	var out []string
 	for _, s := range stuck.States() {
@@ -117,13 +140,8 @@ func (o *podsOptions) complete(w World) error {
 	if o.allNamespaces && len(o.names) > 0 {
 		return usagef("pods are named within a namespace: give -n with %s, or leave -A away", strings.Join(o.names, " "))
 	}
-	for i, n := range o.names {
-		if kind, name, ok := strings.Cut(n, "/"); ok {
-			if kind != "pod" && kind != "pods" && kind != "po" {
-				return usagef("%q names no pod", n)
-			}
-			o.names[i] = name
-		}
+	if err := bareNames(o.names, podKinds()); err != nil {
+		return err
 	}
 	if o.hasOlderThan && o.olderThan < 0 {
 		return usagef("--older-than %s is negative", o.olderThan)

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
 )
@@ -104,4 +106,24 @@ func Fresh(s *snapshot.Snapshot, c Confidence, evidence []Evidence) Confidence {
 		}
 	}
 	return Likely
+}
+
+// Said cites the last events about the pod that have one of the reasons and match. With no reasons, any counts but those that quote the
+// container itself.
+func Said(s *snapshot.Snapshot, p stuck.Pod, t Text, reasons ...string) []Evidence {
+	var out []Evidence
+	for _, e := range Events(s, p) {
+		if (len(reasons) == 0 && !OwnWords(e.Reason) || slices.Contains(reasons, e.Reason)) && t.Match(e.Message) {
+			out = append(out, EventEvidence(e))
+		}
+	}
+	return newest(out, 2)
+}
+
+// Silent tells whether nobody complained about what the pod hangs in. What the scheduler says is over once it has a node. Where events could not
+// be read, nobody knows.
+func Silent(s *snapshot.Snapshot, p stuck.Pod) bool {
+	return Heard(s, p.Ref.Namespace) && !slices.ContainsFunc(Events(s, p), func(e snapshot.EventRecord) bool {
+		return e.Type == corev1.EventTypeWarning && e.Reason != "FailedScheduling"
+	})
 }

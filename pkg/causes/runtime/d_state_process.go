@@ -62,12 +62,12 @@ func findUnkillable(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) 
 	if remote(p.Object) {
 		f.Alternatives = append([]string{"nfs-server-unreachable", "hung-fs-mount"}, f.Alternatives...)
 	}
-	if f.Evidence = said(s, p, killTimedOut, "FailedKillPod"); len(f.Evidence) > 0 {
+	if f.Evidence = diagnose.Said(s, p, killTimedOut, "FailedKillPod"); len(f.Evidence) > 0 {
 		f.Confidence = diagnose.Likely
 		f.Message = fmt.Sprintf("The runtime on node %s did not end the containers of pod %s/%s in time; its deadline was %s.", p.Node, p.Ref.Namespace, p.Ref.Name, scope.Ago(p.For))
 	} else {
 		heard := diagnose.Heard(s, p.Ref.Namespace)
-		if len(alive) == 0 || !ready(s, p.Node) || heard && !silent(s, p) || startsHangToo(s, p) {
+		if len(alive) == 0 || !ready(s, p.Node) || heard && !diagnose.Silent(s, p) || startsHangToo(s, p) {
 			return f, false
 		}
 		f.Confidence = diagnose.Possible
@@ -98,7 +98,7 @@ func startsHangToo(s *snapshot.Snapshot, p stuck.Pod) bool {
 			continue
 		}
 		q := stuck.Pod{Object: o, Ref: snapshot.RefOf(o), Node: p.Node}
-		if silent(s, q) && !pulling(s, q) {
+		if diagnose.Silent(s, q) && !q.Pulling {
 			return true
 		}
 	}

@@ -1,43 +1,12 @@
 package runtime
 
 import (
-	"slices"
-
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
 )
-
-// said cites the last events about the pod that have one of the reasons and match.
-func said(s *snapshot.Snapshot, p stuck.Pod, t diagnose.Text, reasons ...string) []diagnose.Evidence {
-	var out []diagnose.Evidence
-	for _, e := range diagnose.Events(s, p) {
-		if (len(reasons) == 0 && !diagnose.OwnWords(e.Reason) || slices.Contains(reasons, e.Reason)) && t.Match(e.Message) {
-			out = append(out, diagnose.EventEvidence(e))
-		}
-	}
-	return out[max(0, len(out)-2):]
-}
-
-// silent tells whether nobody complained about what the pod hangs in. What the scheduler says is over once it has a node. Where events could not
-// be read, nobody knows.
-func silent(s *snapshot.Snapshot, p stuck.Pod) bool {
-	for _, e := range diagnose.Events(s, p) {
-		if e.Type == corev1.EventTypeWarning && e.Reason != "FailedScheduling" {
-			return false
-		}
-	}
-	return diagnose.Heard(s, p.Ref.Namespace)
-}
-
-// pulling tells whether the kubelet's last word on the pod is that it pulls an image.
-func pulling(s *snapshot.Snapshot, p stuck.Pod) bool {
-	events := s.Events(p.Ref)
-	return len(events) > 0 && events[len(events)-1].Reason == "Pulling"
-}
 
 // ready tells whether the node says that it is well.
 func ready(s *snapshot.Snapshot, node string) bool {

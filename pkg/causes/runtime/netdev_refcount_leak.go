@@ -41,7 +41,7 @@ func netdevRefcountLeak() diagnose.Cause {
 				Alternatives: []string{"runtime-hung", "cni-plugin-del-bug", "cni-del-apiserver-unreachable"},
 				Decide:       "Whether the kernel log of node {node} says \"unregister_netdevice: waiting for … to become free\"; if not, what its CNI plugin logs.",
 			}
-			f.Evidence = said(s, p, diagnose.Text{
+			f.Evidence = diagnose.Said(s, p, diagnose.Text{
 				All: []string{"KillPodSandbox"}, Any: []string{"DeadlineExceeded", "context deadline exceeded"},
 				None: []string{"\"KillContainer\"", "KillContainerError", "failed to destroy network", "plugin type=", "unauthorized", "connection refused", "i/o timeout"},
 			}, "FailedKillPod")

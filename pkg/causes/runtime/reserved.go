@@ -21,7 +21,7 @@ func nameReserved(s *snapshot.Snapshot, p stuck.Pod) []diagnose.Evidence {
 		"failed to reserve container name", "failed to reserve sandbox name", "error reserving ctr name", "error reserving pod name",
 		"kubelet may be retrying requests that are timing out in CRI-O",
 	}}
-	out := said(s, p, text)
+	out := diagnose.Said(s, p, text)
 	for _, c := range p.Object.Status.ContainerStatuses {
 		if w := c.State.Waiting; w != nil && text.Match(w.Message) {
 			out = append(out, diagnose.Evidence{Object: p.Ref.String(), Field: "status.containerStatuses[" + c.Name + "].state.waiting", Value: w.Reason + ": " + w.Message})

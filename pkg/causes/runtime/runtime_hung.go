@@ -106,7 +106,7 @@ func byTimeouts(s *snapshot.Snapshot, g scope.Group) (diagnose.Finding, bool) {
 		if !waitsForRuntime(p) {
 			return false
 		}
-		ev := said(s, p, noAnswer, "FailedKillPod", "FailedCreatePodSandBox", "FailedPodSandBoxStatus", "FailedSync", "Failed")
+		ev := diagnose.Said(s, p, noAnswer, "FailedKillPod", "FailedCreatePodSandBox", "FailedPodSandBoxStatus", "FailedSync", "Failed")
 		f.Evidence = append(f.Evidence, ev...)
 		return len(ev) > 0
 	})
@@ -140,9 +140,9 @@ func readyToo(s *snapshot.Snapshot, node string) string {
 // looks like in its first minutes.
 func bySilence(s *snapshot.Snapshot, g scope.Group) (diagnose.Finding, bool) {
 	up := filter(g, func(p stuck.Pod) bool {
-		return p.State == stuck.ContainerCreating && p.For >= silentFor && !remote(p.Object) && silent(s, p) && !pulling(s, p)
+		return p.State == stuck.ContainerCreating && p.For >= silentFor && !remote(p.Object) && diagnose.Silent(s, p) && !p.Pulling
 	})
-	down := filter(g, func(p stuck.Pod) bool { return ending(p) && silent(s, p) })
+	down := filter(g, func(p stuck.Pod) bool { return ending(p) && diagnose.Silent(s, p) })
 	both := append(append([]stuck.Pod(nil), up...), down...)
 	if len(up) == 0 || len(down) == 0 || workloads(both) < 2 {
 		return diagnose.Finding{}, false

@@ -49,7 +49,7 @@ func heldElsewhere(s *snapshot.Snapshot, p stuck.Pod) (held, bool) {
 	if !mounting(p) {
 		return held{}, false
 	}
-	ev := said(s, p, multiAttach, attachReasons()...)
+	ev := diagnose.Said(s, p, multiAttach, attachReasons()...)
 	for _, v := range volumesOf(s, p.Object) {
 		if v.volumeName() == "" || !v.exclusive() {
 			continue
@@ -88,7 +88,7 @@ func refusedElsewhere(s *snapshot.Snapshot, p stuck.Pod) (refused, bool) {
 	if !mounting(p) || !unread(s, snapshot.VolumeAttachment) && !unread(s, snapshot.PersistentVolumeClaim) {
 		return refused{}, false
 	}
-	r := refused{said: said(s, p, multiAttach, attachReasons()...)}
+	r := refused{said: diagnose.Said(s, p, multiAttach, attachReasons()...)}
 	if len(r.said) == 0 {
 		return r, false
 	}

@@ -53,7 +53,7 @@ func findIdleController(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bo
 	if !mounting(p) {
 		return diagnose.Finding{}, false
 	}
-	timeouts := said(s, p, diagnose.Text{All: []string{"timed out waiting for external-attacher"}}, attachReasons()...)
+	timeouts := diagnose.Said(s, p, diagnose.Text{All: []string{"timed out waiting for external-attacher"}}, attachReasons()...)
 	for _, v := range volumesOf(s, p.Object) {
 		here, _ := attachments(s, v.volumeName(), p.Node)
 		d := v.driver()
@@ -88,7 +88,7 @@ func unattached(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 	f := diagnose.Finding{
 		Subject: p.Ref, Confidence: diagnose.Possible,
 		Message:      fmt.Sprintf("Attaching a volume of pod %s/%s to node %s ends in no answer, neither a result nor an error.", p.Ref.Namespace, p.Ref.Name, p.Node),
-		Evidence:     said(s, p, diagnose.Text{Any: []string{"timed out waiting for the condition", "timed out waiting for external-attacher"}}, "FailedAttachVolume"),
+		Evidence:     diagnose.Said(s, p, diagnose.Text{Any: []string{"timed out waiting for the condition", "timed out waiting for external-attacher"}}, "FailedAttachVolume"),
 		Alternatives: []string{"volume-attach-limit"},
 		Decide:       "Whether the controller pods of the volume's driver run, and what the VolumeAttachment says: kubectl get volumeattachments.",
 	}

@@ -55,7 +55,7 @@ func findUnregistered(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool
 		}
 		drivers = append(drivers, d)
 	}
-	f.Evidence = said(s, p, diagnose.Text{All: []string{"not found in the list of registered CSI drivers"}})
+	f.Evidence = diagnose.Said(s, p, diagnose.Text{All: []string{"not found in the list of registered CSI drivers"}})
 	switch {
 	case len(f.Evidence) > 0 && len(drivers) == 0 && n != nil && mounting(p) && recentlyListed(n, f.Evidence):
 		return f, false // it has registered since

@@ -1,33 +1,11 @@
 package storage
 
 import (
-	"slices"
-
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
 )
-
-// said cites the last events about the pod that have one of the reasons and match.
-func said(s *snapshot.Snapshot, p stuck.Pod, t diagnose.Text, reasons ...string) []diagnose.Evidence {
-	var out []diagnose.Evidence
-	for _, e := range diagnose.Events(s, p) {
-		if (len(reasons) == 0 && !diagnose.OwnWords(e.Reason) || slices.Contains(reasons, e.Reason)) && t.Match(e.Message) {
-			out = append(out, diagnose.EventEvidence(e))
-		}
-	}
-	return out[max(0, len(out)-2):]
-}
-
-// silent tells whether nobody complained about what the pod hangs in. What the scheduler says is over once it has a node. Where events could not
-// be read, nobody knows.
-func silent(s *snapshot.Snapshot, p stuck.Pod) bool {
-	return diagnose.Heard(s, p.Ref.Namespace) && !slices.ContainsFunc(diagnose.Events(s, p), func(e snapshot.EventRecord) bool {
-		return e.Type == corev1.EventTypeWarning && e.Reason != "FailedScheduling"
-	})
-}
 
 // mountReasons are the reasons of the events about getting a volume to a pod (pkg/kubelet/events/event.go).
 func mountReasons() []string { return []string{"FailedMount", "FailedMapVolume", "FailedAttachVolume"} }

@@ -46,7 +46,7 @@ func findChown(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 	if !mounting(p) {
 		return f, false
 	}
-	if f.Evidence = said(s, p, diagnose.Text{}, "VolumePermissionChangeInProgress"); len(f.Evidence) > 0 {
+	if f.Evidence = diagnose.Said(s, p, diagnose.Text{}, "VolumePermissionChangeInProgress"); len(f.Evidence) > 0 {
 		f.Confidence = diagnose.Fresh(s, diagnose.Certain, f.Evidence)
 		f.Message = fmt.Sprintf("The kubelet on node %s is changing the owner of the files on a volume of pod %s/%s, %s after the pod was bound: it is at work, and slow.", p.Node, p.Ref.Namespace, p.Ref.Name, scope.Short(p.For))
 		return f, true
@@ -67,7 +67,7 @@ func findChown(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 		return f, false
 	}
 	late := diagnose.Text{All: []string{"unmounted volumes"}, Any: []string{"timed out waiting for the condition", "context deadline exceeded"}}
-	waits := said(s, p, late, "FailedMount")
+	waits := diagnose.Said(s, p, late, "FailedMount")
 	attachedNow := false
 	for _, e := range diagnose.Events(s, p) {
 		attachedNow = attachedNow || e.Reason == "SuccessfulAttachVolume"

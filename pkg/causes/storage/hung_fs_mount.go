@@ -96,8 +96,8 @@ func hungUnmount(s *snapshot.Snapshot, p stuck.Pod, f diagnose.Finding, can []vo
 }
 
 func hungMount(s *snapshot.Snapshot, p stuck.Pod, f diagnose.Finding, can []volume) (diagnose.Finding, bool) {
-	repeated := said(s, p, diagnose.Text{All: []string{"operation", "already exists"}, Any: []string{"given volume id", "for the volume", "volume id"}}, mountReasons()...)
-	late := said(s, p, diagnose.Text{
+	repeated := diagnose.Said(s, p, diagnose.Text{All: []string{"operation", "already exists"}, Any: []string{"given volume id", "for the volume", "volume id"}}, mountReasons()...)
+	late := diagnose.Said(s, p, diagnose.Text{
 		Any:  []string{"MountVolume.MountDevice failed", "MountVolume.SetUp failed", "MapVolume"},
 		All:  []string{"DeadlineExceeded"},
 		None: []string{"external-attacher", "mount.nfs"},
@@ -109,7 +109,7 @@ func hungMount(s *snapshot.Snapshot, p stuck.Pod, f diagnose.Finding, can []volu
 	case len(late) > 0:
 		f.Confidence = diagnose.Likely
 		f.Message = fmt.Sprintf("Mounting %s on node %s does not end in time.", describe(can), p.Node)
-	case p.State == stuck.ContainerCreating && p.For >= silentMount && ready(s, p.Node) && silent(s, p) && !pulled(s, p) && !waitsForAttach(s, p, can):
+	case p.State == stuck.ContainerCreating && p.For >= silentMount && ready(s, p.Node) && diagnose.Silent(s, p) && !pulled(s, p) && !waitsForAttach(s, p, can):
 		f.Confidence = diagnose.Possible
 		f.Message = fmt.Sprintf("Nothing has been said for %s of pod %s/%s, which waits on node %s before its sandbox is made; it mounts %s.", scope.Short(p.For), p.Ref.Namespace, p.Ref.Name, p.Node, describe(can))
 		f.Alternatives = []string{"runtime-hung", "csi-controller-down", "fsgroup-recursive-chown"}

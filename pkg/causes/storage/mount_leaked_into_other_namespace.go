@@ -44,7 +44,7 @@ func findLeakedMount(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool)
 	if !ending(p) && !cleaning(p) || unwell(s, p.Node) {
 		return f, false
 	}
-	f.Evidence = said(s, p, diagnose.Text{All: []string{"device or resource busy"}})
+	f.Evidence = diagnose.Said(s, p, diagnose.Text{All: []string{"device or resource busy"}})
 	holders := holders(s, p)
 	switch {
 	case len(f.Evidence) > 0:

@@ -114,9 +114,9 @@ func (h *hungOn) take(s *snapshot.Snapshot, p stuck.Pod) bool {
 	if !mounting(p) && !ending(p) && !cleaning(p) || unwell(s, p.Node) {
 		return false
 	}
-	ev := said(s, p, noServer, "FailedMount", "FailedKillPod", "FailedMapVolume")
+	ev := diagnose.Said(s, p, noServer, "FailedMount", "FailedKillPod", "FailedMapVolume")
 	heard := diagnose.Heard(s, p.Ref.Namespace)
-	if len(ev) == 0 && heard && !silent(s, p) {
+	if len(ev) == 0 && heard && !diagnose.Silent(s, p) {
 		return false
 	}
 	h.unheard = h.unheard || len(ev) == 0 && (!heard || !ready(s, p.Node))
@@ -132,7 +132,7 @@ func (h *hungOn) take(s *snapshot.Snapshot, p stuck.Pod) bool {
 		h.since = p.Since
 	}
 	h.text = append(h.text, ev...)
-	h.clear = h.clear || len(said(s, p, clearlyNoServer, "FailedMount")) > 0
+	h.clear = h.clear || len(diagnose.Said(s, p, clearlyNoServer, "FailedMount")) > 0
 	return true
 }
 

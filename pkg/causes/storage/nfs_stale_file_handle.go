@@ -33,7 +33,7 @@ func nfsStaleFileHandle() diagnose.Cause {
 			if p.Object == nil || p.Stage == stuck.FinalizersOnly {
 				return diagnose.Finding{}, false
 			}
-			f := diagnose.Finding{Evidence: said(s, p, text)}
+			f := diagnose.Finding{Evidence: diagnose.Said(s, p, text)}
 			for _, c := range p.Object.Status.ContainerStatuses {
 				if w := c.State.Waiting; w != nil && text.Match(w.Message) {
 					f.Evidence = append(f.Evidence, diagnose.Evidence{Object: p.Ref.String(), Field: "status.containerStatuses[" + c.Name + "].state.waiting", Value: w.Reason + ": " + w.Message})

@@ -45,7 +45,7 @@ func findAffinityConflict(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, 
 	text := diagnose.Text{Any: []string{"volume node affinity conflict", "didn't match PersistentVolume's node affinity", "MountVolume.NodeAffinity check failed"}}
 	f := diagnose.Finding{Confidence: diagnose.Likely, Evidence: scheduling(s, p, text)}
 	if mounting(p) {
-		f.Evidence = said(s, p, text, mountReasons()...)
+		f.Evidence = diagnose.Said(s, p, text, mountReasons()...)
 	}
 	if len(f.Evidence) == 0 {
 		return f, false

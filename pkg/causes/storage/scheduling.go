@@ -21,5 +21,5 @@ func scheduling(s *snapshot.Snapshot, p stuck.Pod, t diagnose.Text) []diagnose.E
 		}
 		return []diagnose.Evidence{{Object: p.Ref.String(), Field: "status.conditions[PodScheduled]", Value: c.Reason + ": " + c.Message}}
 	}
-	return said(s, p, t, "FailedScheduling")
+	return diagnose.Said(s, p, t, "FailedScheduling")
 }

@@ -46,7 +46,7 @@ func findAttachError(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool)
 	if !mounting(p) {
 		return diagnose.Finding{}, false
 	}
-	ev := said(s, p, attachFailed, "FailedAttachVolume")
+	ev := diagnose.Said(s, p, attachFailed, "FailedAttachVolume")
 	asked := false
 	for _, v := range volumesOf(s, p.Object) {
 		here, _ := attachments(s, v.volumeName(), p.Node)

@@ -60,8 +60,8 @@ func findAttachLimit(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool)
 	if !mounting(p) {
 		return f, false
 	}
-	refusals := said(s, p, tooMany, attachReasons()...)
-	waits := said(s, p, diagnose.Text{Any: []string{"timed out waiting for the condition", "expected device to be attached but was attaching", "timed out waiting for external-attacher"}}, "FailedAttachVolume")
+	refusals := diagnose.Said(s, p, tooMany, attachReasons()...)
+	waits := diagnose.Said(s, p, diagnose.Text{Any: []string{"timed out waiting for the condition", "expected device to be attached but was attaching", "timed out waiting for external-attacher"}}, "FailedAttachVolume")
 	n := s.CSINode(p.Node)
 	for _, v := range volumesOf(s, p.Object) {
 		here, _ := attachments(s, v.volumeName(), p.Node)
