@@ -15,7 +15,7 @@ func newCauses(w World) *cobra.Command {
 	var output outputFlags
 	cmd := &cobra.Command{
 		Use:   "causes [WORD...]",
-		Short: "List the causes that this tool recognises",
+		Short: "List the causes that this tool knows",
 		Long: templates.LongDesc(`
 			List the catalogue of causes, or those of them that have all the given words in their code, name or title.
 			'kubectl stuck explain CODE' tells everything about one.`),

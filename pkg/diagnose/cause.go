@@ -86,6 +86,12 @@ type Cause struct {
 // Reads lists the kinds that the cause looks at.
 func (c Cause) Reads() []snapshot.Kind { return slices.Concat(c.Needs, c.Optional) }
 
+// Recognisable tells whether the cause has a rule that can find it in a snapshot. One that has none shows only on the node: it is in the
+// catalogue because others name it as what the same evidence fits.
+func (c Cause) Recognisable() bool {
+	return c.Signature != nil || c.Pod != nil || c.Node != nil || c.Cluster != nil
+}
+
 // Evidence is one fact that a finding rests on: where it stands and what it says.
 type Evidence struct {
 	Object string    `json:"object"` // "pod shop/cart-7d9", "event shop/cart-7d9.17a", "node worker-3"

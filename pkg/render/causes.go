@@ -96,13 +96,13 @@ func ExplainCause(w io.Writer, c diagnose.Cause, o Options) error {
 func (p *page) causeTable(causes []diagnose.Cause, o Options) error {
 	cols := []column{{head: "CODE", weight: 9}, {head: "NAME", weight: 2}, {head: "REACH", weight: 3}, {head: "TITLE", weight: 6, min: 40}}
 	if o.wide() {
-		cols = append(cols, column{head: "NEEDS", weight: 1})
+		cols = append(cols, column{head: "LOOKS AT", weight: 1})
 	}
 	for _, c := range causes {
 		row := []string{string(c.Code), c.Slug, string(c.Reach), c.Doc.Title}
 		if o.wide() {
 			var needs []string
-			for _, k := range c.Needs {
+			for _, k := range c.Reads() {
 				needs = append(needs, string(k))
 			}
 			row = append(row, orNone(strings.Join(needs, ",")))
@@ -140,9 +140,13 @@ func (p *page) cause(c diagnose.Cause) {
 		}
 		p.ladder(2, rs)
 	}
-	if len(c.Needs) > 0 {
+	if !c.Recognisable() {
+		p.title("Where it shows")
+		p.para(2, 2, text(onlyOnTheNode))
+	}
+	if len(c.Reads()) > 0 {
 		var needs []string
-		for _, k := range c.Needs {
+		for _, k := range c.Reads() {
 			needs = append(needs, string(k))
 		}
 		p.title("Looks at")
@@ -156,11 +160,14 @@ func (p *page) cause(c diagnose.Cause) {
 	}
 }
 
+// onlyOnTheNode says of a cause without a rule why it is in the catalogue.
+const onlyOnTheNode = "Only on the node itself: nothing in the API tells it from its neighbours, so that no pod is ever said to hang through it. It is named where other causes' evidence fits it as well."
+
 // CausesMarkdown writes the catalogue as a document with a table of contents.
 func CausesMarkdown(w io.Writer, causes []diagnose.Cause) error {
 	var b strings.Builder
 	b.WriteString("<!-- Generated from the catalogue. DO NOT EDIT. -->\n\n# Causes\n\n")
-	b.WriteString("What `kubectl stuck` recognises, by code. `kubectl stuck explain CODE` shows the same. Codes are never reused.\n")
+	b.WriteString("What `kubectl stuck` knows, by code. `kubectl stuck explain CODE` shows the same. Codes are never reused.\n")
 	b.WriteString("In the commands, `{namespace}`, `{pod}`, `{node}` and `{subject}` stand for the names of the case at hand.\n\n")
 	b.WriteString("| code | name | reach | what is wrong |\n|---|---|---|---|\n")
 	for _, c := range causes {
@@ -170,9 +177,9 @@ func CausesMarkdown(w io.Writer, causes []diagnose.Cause) error {
 	for _, c := range causes {
 		code := markdown(string(c.Code))
 		fmt.Fprintf(&b, "\n<a id=\"%s\"></a>\n\n## %s %s\n\n`%s` · reach: %s", strings.ToLower(code), code, markdown(c.Doc.Title), markdown(c.Slug), markdown(string(c.Reach)))
-		if len(c.Needs) > 0 {
+		if len(c.Reads()) > 0 {
 			b.WriteString(" · looks at:")
-			for i, k := range c.Needs {
+			for i, k := range c.Reads() {
 				if i > 0 {
 					b.WriteByte(',')
 				}
@@ -180,6 +187,9 @@ func CausesMarkdown(w io.Writer, causes []diagnose.Cause) error {
 			}
 		}
 		b.WriteString("\n")
+		if !c.Recognisable() {
+			b.WriteString("\n**Where it shows.** " + onlyOnTheNode + "\n")
+		}
 		for _, part := range [][2]string{{"What one sees", c.Doc.Symptom}, {"How it comes about", c.Doc.Mechanism}} {
 			if part[1] != "" {
 				fmt.Fprintf(&b, "\n**%s.** %s\n", part[0], markdown(part[1]))
