@@ -12,6 +12,9 @@ const (
 	ReachUndecided Reach = "undecided"
 )
 
+// Reaches lists what a cause can span. Undecided is a verdict, and no cause's.
+func Reaches() []Reach { return []Reach{ReachPod, ReachNode, ReachShared, ReachCluster} }
+
 // Confidence is how sure a statement is.
 type Confidence string
 

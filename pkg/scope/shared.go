@@ -59,49 +59,33 @@ func storageTraits(s *snapshot.Snapshot, p *corev1.Pod) []trait {
 			out = append(out, trait{kind, name})
 		}
 	}
-	server := func(kind, host, path string) {
-		add(traitServer, kind+" "+host)
-		add(traitVolume, host+":"+path)
-	}
 	for i := range p.Spec.Volumes {
 		v := &p.Spec.Volumes[i]
-		claim := ""
+		var pv *corev1.PersistentVolume
+		if claim := snapshot.ClaimOf(p, v); claim != "" {
+			c := s.PVC(p.Namespace, claim)
+			if c == nil || c.Spec.VolumeName == "" {
+				continue
+			}
+			if pv = s.PV(c.Spec.VolumeName); pv == nil {
+				add(traitVolume, c.Spec.VolumeName)
+				continue
+			}
+		}
+		srv := snapshot.ServerOf(v, pv)
+		if srv.Host != "" {
+			add(traitServer, srv.Kind+" "+srv.Host)
+		}
 		switch {
-		case v.NFS != nil:
-			server("NFS", v.NFS.Server, v.NFS.Path)
+		case v.NFS != nil || pv != nil && pv.Spec.NFS != nil:
+			add(traitVolume, srv.Host+":"+srv.Path) // two volumes of one export are one
 		case v.CSI != nil:
 			add(traitDriver, v.CSI.Driver)
-		case v.PersistentVolumeClaim != nil:
-			claim = v.PersistentVolumeClaim.ClaimName
-		case v.Ephemeral != nil:
-			claim = p.Name + "-" + v.Name // pkg/controller/volume/ephemeral names claims so
-		}
-		if claim == "" {
-			continue
-		}
-		c := s.PVC(p.Namespace, claim)
-		if c == nil || c.Spec.VolumeName == "" {
-			continue
-		}
-		pv := s.PV(c.Spec.VolumeName)
-		if pv == nil {
-			add(traitVolume, c.Spec.VolumeName)
-			continue
-		}
-		switch src := pv.Spec.PersistentVolumeSource; {
-		case src.NFS != nil:
-			server("NFS", src.NFS.Server, src.NFS.Path)
-		case src.CSI != nil:
-			add(traitDriver, src.CSI.Driver)
+		case pv == nil, pv.Spec.Local != nil, pv.Spec.HostPath != nil:
+			// nothing, or on one node only: the node's own
+		case pv.Spec.CSI != nil:
+			add(traitDriver, pv.Spec.CSI.Driver)
 			add(traitVolume, pv.Name)
-			// What NFS-like drivers call their server (csi-driver-nfs, csi-driver-smb: server, source).
-			if h := src.CSI.VolumeAttributes["server"]; h != "" {
-				add(traitServer, "NFS "+h)
-			} else if h := src.CSI.VolumeAttributes["source"]; strings.HasPrefix(h, "//") {
-				add(traitServer, "SMB "+strings.SplitN(strings.TrimPrefix(h, "//"), "/", 2)[0])
-			}
-		case src.Local != nil || src.HostPath != nil:
-			// on one node only: the node's own
 		default:
 			add(traitVolume, pv.Name)
 		}

@@ -9,6 +9,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	nodev1 "k8s.io/api/node/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -64,6 +65,20 @@ func New(k Kind) runtime.Object {
 		return &admissionv1.MutatingWebhookConfiguration{}
 	case ValidatingWebhookConfiguration:
 		return &admissionv1.ValidatingWebhookConfiguration{}
+	case MutatingAdmissionPolicy:
+		return &admissionv1.MutatingAdmissionPolicy{}
+	case MutatingAdmissionPolicyBinding:
+		return &admissionv1.MutatingAdmissionPolicyBinding{}
+	case ValidatingAdmissionPolicy:
+		return &admissionv1.ValidatingAdmissionPolicy{}
+	case ValidatingAdmissionPolicyBinding:
+		return &admissionv1.ValidatingAdmissionPolicyBinding{}
+	case ResourceQuota:
+		return &corev1.ResourceQuota{}
+	case ResourceClaim:
+		return &resourcev1.ResourceClaim{}
+	case CustomResourceDefinition:
+		return &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "apiextensions.k8s.io/v1", Kind: string(k)}}
 	default:
 		return nil
 	}
@@ -113,6 +128,18 @@ func goKind(obj runtime.Object) Kind {
 		return MutatingWebhookConfiguration
 	case *admissionv1.ValidatingWebhookConfiguration:
 		return ValidatingWebhookConfiguration
+	case *admissionv1.MutatingAdmissionPolicy:
+		return MutatingAdmissionPolicy
+	case *admissionv1.MutatingAdmissionPolicyBinding:
+		return MutatingAdmissionPolicyBinding
+	case *admissionv1.ValidatingAdmissionPolicy:
+		return ValidatingAdmissionPolicy
+	case *admissionv1.ValidatingAdmissionPolicyBinding:
+		return ValidatingAdmissionPolicyBinding
+	case *corev1.ResourceQuota:
+		return ResourceQuota
+	case *resourcev1.ResourceClaim:
+		return ResourceClaim
 	default:
 		return ""
 	}

@@ -11,30 +11,37 @@ type Kind string
 
 // The kinds a snapshot can hold.
 const (
-	Pod                            Kind = "Pod"
-	Node                           Kind = "Node"
-	Namespace                      Kind = "Namespace"
-	Event                          Kind = "Event"
-	Lease                          Kind = "Lease"
-	ReplicaSet                     Kind = "ReplicaSet"
-	Deployment                     Kind = "Deployment"
-	StatefulSet                    Kind = "StatefulSet"
-	DaemonSet                      Kind = "DaemonSet"
-	Job                            Kind = "Job"
-	PersistentVolumeClaim          Kind = "PersistentVolumeClaim"
-	PersistentVolume               Kind = "PersistentVolume"
-	StorageClass                   Kind = "StorageClass"
-	VolumeAttachment               Kind = "VolumeAttachment"
-	CSINode                        Kind = "CSINode"
-	CSIDriver                      Kind = "CSIDriver"
-	ConfigMap                      Kind = "ConfigMap" // metadata only, never data
-	Secret                         Kind = "Secret"    // metadata only, never data
-	Service                        Kind = "Service"
-	EndpointSlice                  Kind = "EndpointSlice"
-	PodDisruptionBudget            Kind = "PodDisruptionBudget"
-	RuntimeClass                   Kind = "RuntimeClass"
-	MutatingWebhookConfiguration   Kind = "MutatingWebhookConfiguration"
-	ValidatingWebhookConfiguration Kind = "ValidatingWebhookConfiguration"
+	Pod                              Kind = "Pod"
+	Node                             Kind = "Node"
+	Namespace                        Kind = "Namespace"
+	Event                            Kind = "Event"
+	Lease                            Kind = "Lease"
+	ReplicaSet                       Kind = "ReplicaSet"
+	Deployment                       Kind = "Deployment"
+	StatefulSet                      Kind = "StatefulSet"
+	DaemonSet                        Kind = "DaemonSet"
+	Job                              Kind = "Job"
+	PersistentVolumeClaim            Kind = "PersistentVolumeClaim"
+	PersistentVolume                 Kind = "PersistentVolume"
+	StorageClass                     Kind = "StorageClass"
+	VolumeAttachment                 Kind = "VolumeAttachment"
+	CSINode                          Kind = "CSINode"
+	CSIDriver                        Kind = "CSIDriver"
+	ConfigMap                        Kind = "ConfigMap" // metadata only, never data
+	Secret                           Kind = "Secret"    // metadata only, never data
+	Service                          Kind = "Service"
+	EndpointSlice                    Kind = "EndpointSlice"
+	PodDisruptionBudget              Kind = "PodDisruptionBudget"
+	RuntimeClass                     Kind = "RuntimeClass"
+	MutatingWebhookConfiguration     Kind = "MutatingWebhookConfiguration"
+	ValidatingWebhookConfiguration   Kind = "ValidatingWebhookConfiguration"
+	MutatingAdmissionPolicy          Kind = "MutatingAdmissionPolicy"
+	MutatingAdmissionPolicyBinding   Kind = "MutatingAdmissionPolicyBinding"
+	ValidatingAdmissionPolicy        Kind = "ValidatingAdmissionPolicy"
+	ValidatingAdmissionPolicyBinding Kind = "ValidatingAdmissionPolicyBinding"
+	ResourceQuota                    Kind = "ResourceQuota"
+	ResourceClaim                    Kind = "ResourceClaim"
+	CustomResourceDefinition         Kind = "CustomResourceDefinition" // metadata only
 )
 
 // Info says how the API serves a kind.
@@ -83,6 +90,13 @@ func Kinds() []Info {
 		group(RuntimeClass, "node.k8s.io", "runtimeclasses", false),
 		group(MutatingWebhookConfiguration, "admissionregistration.k8s.io", "mutatingwebhookconfigurations", false),
 		group(ValidatingWebhookConfiguration, "admissionregistration.k8s.io", "validatingwebhookconfigurations", false),
+		group(MutatingAdmissionPolicy, "admissionregistration.k8s.io", "mutatingadmissionpolicies", false),
+		group(MutatingAdmissionPolicyBinding, "admissionregistration.k8s.io", "mutatingadmissionpolicybindings", false),
+		group(ValidatingAdmissionPolicy, "admissionregistration.k8s.io", "validatingadmissionpolicies", false),
+		group(ValidatingAdmissionPolicyBinding, "admissionregistration.k8s.io", "validatingadmissionpolicybindings", false),
+		core(ResourceQuota, "resourcequotas", true),
+		group(ResourceClaim, "resource.k8s.io", "resourceclaims", true),
+		metadata(group(CustomResourceDefinition, "apiextensions.k8s.io", "customresourcedefinitions", false)),
 	}
 }
 

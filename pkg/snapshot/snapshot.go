@@ -14,6 +14,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	nodev1 "k8s.io/api/node/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -256,6 +257,63 @@ func (s *Snapshot) MutatingWebhooks() []*admissionv1.MutatingWebhookConfiguratio
 // ValidatingWebhooks lists the configurations.
 func (s *Snapshot) ValidatingWebhooks() []*admissionv1.ValidatingWebhookConfiguration {
 	return list[*admissionv1.ValidatingWebhookConfiguration](s, ValidatingWebhookConfiguration)
+}
+
+// MutatingPolicies lists the MutatingAdmissionPolicies.
+func (s *Snapshot) MutatingPolicies() []*admissionv1.MutatingAdmissionPolicy {
+	return list[*admissionv1.MutatingAdmissionPolicy](s, MutatingAdmissionPolicy)
+}
+
+// MutatingPolicyBindings lists the MutatingAdmissionPolicyBindings.
+func (s *Snapshot) MutatingPolicyBindings() []*admissionv1.MutatingAdmissionPolicyBinding {
+	return list[*admissionv1.MutatingAdmissionPolicyBinding](s, MutatingAdmissionPolicyBinding)
+}
+
+// ValidatingPolicies lists the ValidatingAdmissionPolicies.
+func (s *Snapshot) ValidatingPolicies() []*admissionv1.ValidatingAdmissionPolicy {
+	return list[*admissionv1.ValidatingAdmissionPolicy](s, ValidatingAdmissionPolicy)
+}
+
+// ValidatingPolicyBindings lists the ValidatingAdmissionPolicyBindings.
+func (s *Snapshot) ValidatingPolicyBindings() []*admissionv1.ValidatingAdmissionPolicyBinding {
+	return list[*admissionv1.ValidatingAdmissionPolicyBinding](s, ValidatingAdmissionPolicyBinding)
+}
+
+// ResourceQuotas lists those of a namespace.
+func (s *Snapshot) ResourceQuotas(namespace string) []*corev1.ResourceQuota {
+	var out []*corev1.ResourceQuota
+	for _, q := range list[*corev1.ResourceQuota](s, ResourceQuota) {
+		if q.Namespace == namespace {
+			out = append(out, q)
+		}
+	}
+	return out
+}
+
+// ResourceClaim returns one.
+func (s *Snapshot) ResourceClaim(namespace, name string) *resourcev1.ResourceClaim {
+	return get[*resourcev1.ResourceClaim](s, ResourceClaim, namespace, name)
+}
+
+// Deployment returns one.
+func (s *Snapshot) Deployment(namespace, name string) *appsv1.Deployment {
+	return get[*appsv1.Deployment](s, Deployment, namespace, name)
+}
+
+// Deployments lists them.
+func (s *Snapshot) Deployments() []*appsv1.Deployment { return list[*appsv1.Deployment](s, Deployment) }
+
+// StatefulSets lists them.
+func (s *Snapshot) StatefulSets() []*appsv1.StatefulSet {
+	return list[*appsv1.StatefulSet](s, StatefulSet)
+}
+
+// Leases lists those that were read, of every namespace.
+func (s *Snapshot) Leases() []*coordinationv1.Lease { return list[*coordinationv1.Lease](s, Lease) }
+
+// CRDs lists the metadata of the CustomResourceDefinitions. Their names are <plural>.<group>.
+func (s *Snapshot) CRDs() []*metav1.PartialObjectMetadata {
+	return list[*metav1.PartialObjectMetadata](s, CustomResourceDefinition)
 }
 
 // Owner names what controls the pod: the Deployment rather than its ReplicaSet, the CronJob rather than its Job. ok is false for a bare pod.

@@ -119,10 +119,10 @@ func (p *plan) events(ctx context.Context, r ListRequest, keep func(*corev1.Even
 		err = fmt.Errorf("the first %d events were read, and beyond them those of some pods: %w", r.Limit, err)
 		cut = true
 	}
-	switch gapReason(err) {
-	case snapshot.ReasonForbidden:
+	switch reason := gapReason(err); {
+	case reason == snapshot.ReasonForbidden:
 		p.refuse(snapshot.Event, r.Namespace)
-	case snapshot.ReasonNotInDump:
+	case errors.Is(err, ErrNotInDump): // where there are some, the next request may find its own
 		p.refuse(snapshot.Event, "")
 		r.Namespace = ""
 	}

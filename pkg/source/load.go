@@ -66,7 +66,7 @@ func load(ctx context.Context, b Backend, q Query, l limits) (*snapshot.Snapshot
 	if err := p.survey(ctx); err != nil {
 		return nil, err
 	}
-	p.readPods(ctx)
+	p.all(func() { p.readPods(ctx) }, func() { p.readObjects(ctx) })
 	p.readReferences(ctx)
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("reading the cluster: %w", context.Cause(ctx))
@@ -99,6 +99,11 @@ type plan struct {
 	read    map[string]bool         // nodes whose pods were asked for
 	unbound bool                    // some pods that may be stuck have no node
 	closed  bool                    // pods of other namespaces are forbidden
+	beats   bool                    // the heartbeats of all nodes were read
+	leaders leaders
+
+	shortages map[snapshot.Kind]shortage // workloads that look short of pods
+	webhooks  bool                       // a workload that cannot create its pods speaks of a webhook
 }
 
 type refusal struct {
@@ -305,7 +310,9 @@ func (p *plan) fetchOne(ctx context.Context, k snapshot.Kind, n types.Namespaced
 		}
 		p.refuse(k, "")
 	case snapshot.ReasonNotInDump:
-		p.refuse(k, "")
+		if errors.Is(err, ErrNotInDump) { // where there are some of the kind, the next one may be among them
+			p.refuse(k, "")
+		}
 	case snapshot.ReasonForbidden:
 		p.refuse(k, n.Namespace)
 		p.gap(k, n.Namespace, "", err) // the next of the kind would fare no better

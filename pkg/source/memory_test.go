@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -100,6 +101,15 @@ func (m *memory) Census(ctx context.Context, namespace, labelSelector, fieldSele
 	})
 }
 
+func (m *memory) Counts(ctx context.Context, r ListRequest, row func(*Tally)) error {
+	defer m.enter("counts %s", describe(r))()
+	return m.each(ctx, r, func(o runtime.Object) {
+		if t, ok := TallyOf(o); ok {
+			row(&t)
+		}
+	})
+}
+
 func (m *memory) List(ctx context.Context, r ListRequest, each func(runtime.Object)) error {
 	defer m.enter("list %s", describe(r))()
 	return m.each(ctx, r, func(o runtime.Object) {
@@ -165,6 +175,10 @@ func fieldsOf(o runtime.Object, a metav1.Object) fields.Set {
 	switch o := o.(type) {
 	case *corev1.Pod:
 		s["spec.nodeName"], s["status.phase"] = o.Spec.NodeName, string(o.Status.Phase)
+	case *batchv1.Job:
+		s["status.successful"] = fmt.Sprint(o.Status.Succeeded)
+	case *corev1.Namespace:
+		s["status.phase"] = string(o.Status.Phase)
 	case *corev1.Event:
 		s["involvedObject.kind"], s["involvedObject.name"] = o.InvolvedObject.Kind, o.InvolvedObject.Name
 	}

@@ -27,7 +27,7 @@ func candidate(pod *corev1.Pod) bool {
 	if pod.DeletionTimestamp != nil {
 		return true
 	}
-	return !snapshot.IsTerminal(pod) && suspicious(snapshot.StatusOf(pod).Word)
+	return !snapshot.IsTerminal(pod) && suspicious(snapshot.StatusOf(pod).Word) || snapshot.Rejected(pod)
 }
 
 // readPods reads the pods of the suspect nodes, and the pods in a terminal phase that are being deleted.
@@ -36,6 +36,7 @@ func (p *plan) readPods(ctx context.Context) {
 	p.budget(suspects)
 	p.all(
 		func() { p.readSuspects(ctx, suspects) },
+		func() { p.readRejected(ctx) },
 		func() {
 			if p.unbound { // by spec.nodeName, of which the watch cache has an index
 				p.readWaiting(ctx, "spec.nodeName=")

@@ -44,6 +44,9 @@ func (p *plan) subjects() []*corev1.Pod {
 func (p *plan) readReferences(ctx context.Context) {
 	pods := p.subjects()
 	if len(pods) == 0 && len(p.query.Nodes) == 0 && len(p.suspect) == 0 {
+		if p.webhooks { // a pod that cannot be created has no pod to look at
+			p.readWebhooks(ctx)
+		}
 		return
 	}
 	p.say("reading what %d pods refer to", len(pods))
@@ -51,10 +54,12 @@ func (p *plan) readReferences(ctx context.Context) {
 		func() { p.readOwners(ctx, pods) },
 		func() { p.readVolumes(ctx, pods) },
 		func() { p.readConfig(ctx, pods) },
+		func() { p.readResourceClaims(ctx, pods) },
 		func() { p.readWebhooks(ctx) },
 		func() { p.readNamespaces(ctx, pods) },
 		func() { p.readEvents(ctx, pods) },
 	)
+	p.readFinalizerOwners(ctx, pods)
 }
 
 // readOwners reads the controllers of the pods. A pod of a Deployment names it by its own labels, so its
@@ -128,6 +133,7 @@ func (p *plan) readVolumes(ctx context.Context, pods []*corev1.Pod) {
 			nodes[types.NamespacedName{Name: pod.Spec.NodeName}] = true
 		}
 	}
+	p.addWitnessClaims(claims, nodes)
 	for _, n := range p.query.Nodes {
 		nodes[types.NamespacedName{Name: n}] = true
 	}
@@ -136,7 +142,7 @@ func (p *plan) readVolumes(ctx context.Context, pods []*corev1.Pod) {
 	}
 	var attachments []*storagev1.VolumeAttachment
 	var attachErr error
-	volumes := names{}
+	volumes, provisioners := names{}, map[string]bool{}
 	p.all(
 		func() {
 			classes := names{}
@@ -148,6 +154,7 @@ func (p *plan) readVolumes(ctx context.Context, pods []*corev1.Pod) {
 				if c.Spec.VolumeName != "" {
 					volumes[types.NamespacedName{Name: c.Spec.VolumeName}] = true
 				}
+				provisioners[provisionerOf(c)] = true
 				if c.Spec.StorageClassName != nil && *c.Spec.StorageClassName != "" {
 					classes[types.NamespacedName{Name: *c.Spec.StorageClassName}] = true
 				}
@@ -181,6 +188,7 @@ func (p *plan) readVolumes(ctx context.Context, pods []*corev1.Pod) {
 	if p.needs[snapshot.CSIDriver] {
 		p.fetch(ctx, snapshot.CSIDriver, drivers)
 	}
+	p.readDrivers(ctx, drivers, provisioners, attachments, volumes)
 	if p.needs[snapshot.VolumeAttachment] {
 		p.keepAttachments(attachments, attachErr, volumes)
 	}
@@ -306,9 +314,9 @@ func (p *plan) readNamespaces(ctx context.Context, pods []*corev1.Pod) {
 	p.all(tasks...)
 }
 
-// readWebhooks reads the admission webhooks, and the Services and endpoints of those that are called for pods.
+// readWebhooks reads the admission webhooks, and the Services and endpoints of those that are called for pods; and the admission policies.
 func (p *plan) readWebhooks(ctx context.Context) {
-	var tasks []func()
+	tasks := []func(){func() { p.readPolicies(ctx) }}
 	for _, k := range []snapshot.Kind{snapshot.MutatingWebhookConfiguration, snapshot.ValidatingWebhookConfiguration} {
 		if p.needs[k] {
 			tasks = append(tasks, func() { p.readWebhooksOf(ctx, k) })
@@ -364,7 +372,7 @@ func matchesPods(rules []admissionv1.RuleWithOperations) bool {
 		}
 		for _, res := range r.Resources {
 			switch res {
-			case "*", "*/*", "pods", "pods/*", "pods/status", "*/status":
+			case "*", "*/*", "pods", "pods/*", "pods/status", "*/status", "pods/binding", "*/binding", "pods/eviction", "*/eviction":
 				return true
 			}
 		}

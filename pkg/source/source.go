@@ -5,6 +5,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
@@ -25,6 +26,12 @@ type Query struct {
 	// Needs are the kinds that the causes in use look at. Others are not read, beyond the trunk's own
 	// (pods, nodes, node leases, ReplicaSets for owners, volumes for what pods share).
 	Needs []snapshot.Kind
+	// Objects asks for what is stuck without a pod to show it, too: workloads whose pods cannot be created, and namespaces that do not go. It is
+	// passed over where pods are chosen, by name or by a selector.
+	Objects bool
+	// Owners prepares the search for the owners of the finalizers on objects that are being deleted: see finalizer.Seeker. The definitions may be nil.
+	// It returns nil where nobody is to be looked for, else a function that tells which workloads may be one. Where Owners is nil none are looked for.
+	Owners func(held []metav1.Object, definitions []*metav1.PartialObjectMetadata) func(workload runtime.Object) bool
 	// Concurrency bounds the requests under way at once; 0 means a sensible default.
 	Concurrency int
 	// Progress, where set, is told in a few words what is being read.
@@ -61,6 +68,9 @@ type Backend interface {
 	// Census calls row for each pod of the namespace ("" = all) that the selectors match. The row is only valid
 	// during the call.
 	Census(ctx context.Context, namespace, labelSelector, fieldSelector string, row func(*Row)) error
+	// Counts calls row for each workload of the request's kind (see snapshot.Workloads) and namespace that its label selector matches. The
+	// row is only valid during the call.
+	Counts(ctx context.Context, r ListRequest, row func(*Tally)) error
 	// List calls each for every object, as it arrives. each may keep the object.
 	List(ctx context.Context, r ListRequest, each func(runtime.Object)) error
 	// Get returns one object; an error for which apierrors.IsNotFound holds where it does not exist.

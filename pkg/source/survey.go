@@ -55,6 +55,7 @@ func (p *plan) survey(ctx context.Context) error {
 		func() { p.readNamed(ctx) },
 		func() { p.readNodes(ctx) },
 		func() { p.readLeases(ctx) },
+		func() { p.countWorkloads(ctx) },
 	)
 	if censusErr == nil {
 		censusErr = selectErr
@@ -229,6 +230,7 @@ func (p *plan) readLeases(ctx context.Context) {
 			}
 			if err == nil {
 				p.builder.SetComplete(snapshot.Lease, corev1.NamespaceNodeLease)
+				p.beats = true
 			}
 		},
 		func() {

@@ -47,6 +47,8 @@ type Options struct {
 	OlderThan *time.Duration
 	// Thresholds replace those of single states.
 	Thresholds map[State]time.Duration
+	// Named tells which pods were asked for by name: they are looked at even where they are leftovers.
+	Named func(snapshot.Ref) bool
 }
 
 func (o Options) threshold(s State) time.Duration {
@@ -59,11 +61,13 @@ func (o Options) threshold(s State) time.Duration {
 	return DefaultThreshold(s)
 }
 
-// Result is what was found. Both lists are in order of namespace and name.
+// Result is what was found. The lists of pods are in order of namespace and name.
 type Result struct {
 	Stuck []Pod
 	// Waiting pods are on their way: in their grace period, or younger than their threshold.
 	Waiting []Pod
+	// Objects are stuck, and are no pods: see Object. They are in order of namespace, kind and name.
+	Objects []Object
 }
 
 // Find looks at every pod of the snapshot that was read in full.
@@ -89,6 +93,7 @@ func Find(s *snapshot.Snapshot, o Options) Result {
 			return a.Name < b.Name
 		})
 	}
+	r.Objects = findObjects(s, o)
 	return r
 }
 
@@ -102,14 +107,16 @@ func look(s *snapshot.Snapshot, p *corev1.Pod, o Options) (Pod, bool) {
 		f.Since = p.DeletionTimestamp.Time
 		f.Threshold = o.threshold(Terminating)
 	} else {
-		if snapshot.IsTerminal(p) {
+		if snapshot.IsTerminal(p) && !refused(s, p, o) {
 			return Pod{}, false // ended, and nobody asked for its removal
 		}
 		state, ok := stateOf(f.Word, p.Spec.NodeName != "")
 		if !ok && crashing(p) {
 			state, ok = CrashLoopBackOff, true // caught between an exit and the wait that follows it
 		}
-		if lost, since, t := lostWithNode(s, p); lost {
+		if snapshot.IsTerminal(p) {
+			state, ok = Rejected, true
+		} else if lost, since, t := lostWithNode(s, p); lost {
 			state, ok = NodeLost, true
 			f.Since, f.Threshold = since, t
 		} else if ok && state == NodeLost {

@@ -23,13 +23,14 @@ const (
 	SchedulingGated            State = "SchedulingGated"
 	Pending                    State = "Pending"  // no scheduler, or no kubelet, has taken it up
 	NodeLost                   State = "NodeLost" // its node is unreachable and nothing was done about it
+	Rejected                   State = "Rejected" // a kubelet refused to run it, and will not try again
 )
 
 // States lists them all, in the order in which help shows them.
 func States() []State {
 	return []State{
 		Terminating, ContainerCreating, PodInitializing, Init, ImagePullBackOff, CreateContainerConfigError,
-		CreateContainerError, RunContainerError, CrashLoopBackOff, Unschedulable, SchedulingGated, Pending, NodeLost,
+		CreateContainerError, RunContainerError, CrashLoopBackOff, Unschedulable, SchedulingGated, Pending, NodeLost, Rejected,
 	}
 }
 
@@ -46,7 +47,7 @@ func DefaultThreshold(s State) time.Duration {
 	switch s {
 	case Terminating:
 		return 30 * time.Second
-	case CreateContainerConfigError, CreateContainerError, RunContainerError, ImagePullBackOff, Pending, Unschedulable:
+	case CreateContainerConfigError, CreateContainerError, RunContainerError, ImagePullBackOff, Pending, Unschedulable, Rejected:
 		return time.Minute
 	case ContainerCreating, PodInitializing:
 		return 2 * time.Minute

@@ -27,6 +27,8 @@ import (
 //	# want: shop/cart-1            pods that must be blamed on the cause under test, several lines or words
 //	# want-node: worker-3          nodes that must be
 //	# spare: shop/cart-2           stuck pods that must not be
+//	# want-object, spare-object    the same for what is no pod: Deployment/shop/cart, Namespace/shop
+//	# well-object                  what is no pod, and must not even be stuck
 //	# unread: PersistentVolume     kinds that could not be read; every other kind counts as read in full
 type Fixture struct {
 	Path     string

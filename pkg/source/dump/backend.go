@@ -182,6 +182,15 @@ func (b *Backend) Census(ctx context.Context, namespace, labelSelector, fieldSel
 	return b.whole(snapshot.Pod, namespace)
 }
 
+// Counts calls row for each workload of the kind that is in the dump.
+func (b *Backend) Counts(ctx context.Context, r source.ListRequest, row func(*source.Tally)) error {
+	return b.List(ctx, r, func(o runtime.Object) {
+		if t, ok := source.TallyOf(o); ok {
+			row(&t)
+		}
+	})
+}
+
 // List calls each for every object of the kind in the dump that the request matches, by namespace and name. Where the dump does not hold
 // all of them, an error after the last one says so: source.ErrNotInDump if it holds nothing of the kind. Objects that cannot be decoded are left out, and make the error
 // after the last one an *InputError.

@@ -15,6 +15,7 @@ import (
 	"unicode/utf16"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -46,11 +47,14 @@ func items(t testing.TB, objects []runtime.Object) (all []string, byResource map
 }
 
 func gvkOf(o runtime.Object) (schema.GroupVersionKind, string) {
-	switch o.(type) {
+	switch o := o.(type) {
 	case *corev1.ConfigMap:
 		return corev1.SchemeGroupVersion.WithKind("ConfigMap"), "configmaps"
 	case *corev1.Secret:
 		return corev1.SchemeGroupVersion.WithKind("Secret"), "secrets"
+	case *unstructured.Unstructured:
+		info, _ := snapshot.InfoOf(snapshot.Kind(o.GetKind()))
+		return info.GVK(), info.GVR.Resource
 	}
 	for _, i := range snapshot.Kinds() {
 		if fmt.Sprintf("%T", snapshot.New(i.Kind)) == fmt.Sprintf("%T", o) && !i.MetadataOnly {

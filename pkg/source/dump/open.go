@@ -199,6 +199,6 @@ func shortNames() map[string]snapshot.Kind {
 		"po": snapshot.Pod, "no": snapshot.Node, "ns": snapshot.Namespace, "ev": snapshot.Event, "rs": snapshot.ReplicaSet,
 		"deploy": snapshot.Deployment, "sts": snapshot.StatefulSet, "ds": snapshot.DaemonSet, "pvc": snapshot.PersistentVolumeClaim,
 		"pv": snapshot.PersistentVolume, "sc": snapshot.StorageClass, "cm": snapshot.ConfigMap, "svc": snapshot.Service,
-		"pdb": snapshot.PodDisruptionBudget,
+		"pdb": snapshot.PodDisruptionBudget, "quota": snapshot.ResourceQuota, "crd": snapshot.CustomResourceDefinition, "crds": snapshot.CustomResourceDefinition,
 	}
 }

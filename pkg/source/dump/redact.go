@@ -335,7 +335,7 @@ func (r *redactor) addresses(s string) string {
 }
 
 // plainFields hold a value out of a fixed set, or something that is nobody's name.
-const plainFields = `kind apiVersion apiGroup phase reason type status component reportingController reportingComponent manager operation
+const plainFields = `kind apiVersion apiGroup phase reason type status component reportingController reportingComponent operation
  fieldsType subresource restartPolicy dnsPolicy protocol scheme effect operator imagePullPolicy terminationMessagePolicy
  terminationMessagePath qosClass preemptionPolicy whenUnsatisfiable volumeMode accessModes persistentVolumeReclaimPolicy
  reclaimPolicy volumeBindingMode fsType medium resourceVersion kubeletVersion kubeProxyVersion kernelVersion osImage
@@ -343,7 +343,7 @@ const plainFields = `kind apiVersion apiGroup phase reason type status component
  concurrencyPolicy failurePolicy matchPolicy sideEffects reinvocationPolicy scope operations admissionReviewVersions
  addressType unhealthyPodEvictionPolicy updateStrategy podFailurePolicy fsGroupPolicy volumeLifecycleModes action clock mountPropagation
  resizePolicy signal internalTrafficPolicy externalTrafficPolicy ipFamilies ipFamilyPolicy sessionAffinity apiGroups apiVersions
- maxUnavailable minAvailable maxSurge targetPort handler`
+ maxUnavailable minAvailable maxSurge targetPort handler validationActions parameterNotFoundAction patchType scopes scopeName allocationMode`
 
 // mountOptions stay as they are; others may hold passwords.
 const mountOptions = `hard soft intr nointr timeo retrans retry nfsvers vers minorversion proto tcp udp rdma ro rw sync async noatime

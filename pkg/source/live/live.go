@@ -139,6 +139,11 @@ func (b *Backend) Census(ctx context.Context, namespace, labelSelector, fieldSel
 }
 
 func (b *Backend) table(ctx context.Context, q source.ListRequest, row func(*source.Row)) error {
+	return b.rows(ctx, q, func(in io.Reader) error { return decodeTable(in, row) })
+}
+
+// rows asks for a Table without objects, from the watch cache.
+func (b *Backend) rows(ctx context.Context, q source.ListRequest, decode func(io.Reader) error) error {
 	info, _ := snapshot.InfoOf(q.Kind)
 	req := b.request(info, q.Namespace, "").SetHeader("Accept", acceptTable).
 		Param("includeObject", string(metav1.IncludeNone)).Param("resourceVersion", "0")
@@ -147,10 +152,26 @@ func (b *Backend) table(ctx context.Context, q source.ListRequest, row func(*sou
 		return listError(q, err)
 	}
 	defer func() { _ = body.Close() }()
-	if err := decodeTable(body, row); err != nil {
+	if err := decode(body); err != nil {
 		return listError(q, err)
 	}
 	return nil
+}
+
+// Counts asks for a Table of workloads without objects, as Census does.
+func (b *Backend) Counts(ctx context.Context, q source.ListRequest, row func(*source.Tally)) error {
+	rows := 0
+	err := b.rows(ctx, q, func(in io.Reader) error {
+		return decodeTallies(in, func(t *source.Tally) { rows++; row(t) })
+	})
+	if rows == 0 && (errors.Is(err, errNoTable) || notAcceptable(err)) {
+		return b.List(ctx, q, func(o runtime.Object) {
+			if t, ok := source.TallyOf(o); ok {
+				row(&t)
+			}
+		})
+	}
+	return err
 }
 
 // List asks for objects in protobuf and decodes them as they arrive, without the managedFields of objects that have no

@@ -36,6 +36,8 @@ func Cluster() []runtime.Object {
 	add(workloads()...)
 	add(storage()...)
 	add(events()...)
+	add(policies()...)
+	add(extensions()...)
 	add(
 		&corev1.ConfigMap{ObjectMeta: named("shop", "settings"), Data: map[string]string{"mode": "fast"}},
 		&corev1.Secret{ObjectMeta: named("shop", "login"), Type: corev1.SecretTypeOpaque, Data: map[string][]byte{"password": []byte("hunter2")}},

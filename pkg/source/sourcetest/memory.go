@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -38,6 +39,15 @@ func (m *Memory) Census(ctx context.Context, namespace, label, field string, row
 	return m.List(ctx, source.ListRequest{Kind: snapshot.Pod, Namespace: namespace, LabelSelector: label, FieldSelector: field}, func(o runtime.Object) {
 		if r, ok := source.RowOf(o); ok {
 			row(&r)
+		}
+	})
+}
+
+// Counts calls row for each workload of the kind.
+func (m *Memory) Counts(ctx context.Context, r source.ListRequest, row func(*source.Tally)) error {
+	return m.List(ctx, r, func(o runtime.Object) {
+		if t, ok := source.TallyOf(o); ok {
+			row(&t)
 		}
 	})
 }
@@ -121,13 +131,17 @@ func accessor(o runtime.Object) metav1.Object {
 	return m
 }
 
-// kindOf names an object's kind. ConfigMaps and Secrets are given in full here, as users save them.
+// kindOf names an object's kind. Of kinds that are held as metadata only an object may be given in full here, as users save it.
 func kindOf(o runtime.Object) snapshot.Kind {
-	switch o.(type) {
+	switch o := o.(type) {
 	case *corev1.ConfigMap:
 		return snapshot.ConfigMap
 	case *corev1.Secret:
 		return snapshot.Secret
+	case *metav1.PartialObjectMetadata:
+		return snapshot.Kind(o.Kind)
+	case *unstructured.Unstructured:
+		return snapshot.Kind(o.GetKind())
 	}
 	for _, i := range snapshot.Kinds() {
 		if n := snapshot.New(i.Kind); !i.MetadataOnly && fmt.Sprintf("%T", n) == fmt.Sprintf("%T", o) {

@@ -74,6 +74,7 @@ func Run(t *testing.T, open Opener) {
 			}
 		}
 	})
+	t.Run("counts", func(t *testing.T) { sameCounts(ctx, t, reference, b) })
 	t.Run("get", func(t *testing.T) {
 		for _, o := range stored {
 			m, k := accessor(o), kindOf(o)
@@ -131,13 +132,15 @@ func Queries() map[string]source.Query {
 		all = append(all, i.Kind)
 	}
 	return map[string]source.Query{
-		"everything":     {Needs: all},
-		"the trunk":      {},
-		"a namespace":    {Namespace: "shop", Needs: all},
-		"named pods":     {Namespace: "shop", Names: []string{"cart-0", "nobody"}, Needs: all},
-		"by labels":      {LabelSelector: "app=cart", Needs: all},
-		"by fields":      {FieldSelector: "spec.nodeName=node-b", Needs: all},
-		"a healthy node": {Nodes: []string{"node-a"}, Needs: all},
+		"everything":               {Needs: all},
+		"the trunk":                {},
+		"a namespace":              {Namespace: "shop", Needs: all},
+		"named pods":               {Namespace: "shop", Names: []string{"cart-0", "nobody"}, Needs: all},
+		"by labels":                {LabelSelector: "app=cart", Needs: all},
+		"by fields":                {FieldSelector: "spec.nodeName=node-b", Needs: all},
+		"a healthy node":           {Nodes: []string{"node-a"}, Needs: all},
+		"objects":                  {Objects: true, Needs: all},
+		"objects of one namespace": {Namespace: "shop", Objects: true, Needs: all},
 	}
 }
 
