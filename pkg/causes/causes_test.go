@@ -79,7 +79,7 @@ func catalogue(t *testing.T) []diagnose.Cause {
 
 // judges tells whether the cause can recognise anything from the API's objects.
 func judges(c diagnose.Cause) bool {
-	return c.Signature != nil || c.Pod != nil || c.Node != nil || c.Cluster != nil
+	return c.Recognisable()
 }
 
 func TestEveryCauseHasOneFixtureAndOneTwin(t *testing.T) {
@@ -159,17 +159,17 @@ func TestCausesBlameWhatTheyShouldAndSpareTheRest(t *testing.T) {
 		t.Run(c.Slug, func(t *testing.T) {
 			for _, path := range f.fixture {
 				fx := snapshottest.Load(t, path)
-				if len(fx.Header["want"])+len(fx.Header["want-node"]) == 0 {
-					t.Errorf("%s: the header names no pod or node that is wanted", path)
+				if len(wanted(fx)) == 0 {
+					t.Errorf("%s: the header names no pod, node or other object that is wanted", path)
 				}
 				check(t, fx, c)
 			}
 			for _, path := range f.twin {
 				fx := snapshottest.Load(t, path)
-				if len(fx.Header["spare"]) == 0 {
-					t.Errorf("%s: the header of a twin names the stuck pods that are to be spared", path)
+				if len(spared(fx)) == 0 {
+					t.Errorf("%s: the header of a twin names the stuck pods, or other objects, that are to be spared", path)
 				}
-				if len(fx.Header["want"])+len(fx.Header["want-node"]) > 0 {
+				if len(wanted(fx)) > 0 {
 					t.Errorf("%s: a twin wants nothing to be blamed", path)
 				}
 				check(t, fx, c)
@@ -181,6 +181,7 @@ func TestCausesBlameWhatTheyShouldAndSpareTheRest(t *testing.T) {
 func check(t *testing.T, fx snapshottest.Fixture, c diagnose.Cause) {
 	t.Helper()
 	found, d := run(t, fx, c)
+	checkObjects(t, fx, c, found, d)
 	for _, name := range fx.Header["want"] {
 		ref := podRef(t, fx.Path, name)
 		if !isStuck(found, ref) {
@@ -388,6 +389,7 @@ func readBy(fx snapshottest.Fixture, c diagnose.Cause) []snapshot.Kind {
 	if c.Cluster != nil {
 		c.Cluster(rec, d.Scope)
 	}
+	readObjects(c, rec, found)
 	return reads.Kinds()
 }
 
@@ -764,7 +766,9 @@ func TestLogLines(t *testing.T) {
 }
 
 func betrays(c diagnose.Cause, line string) bool {
-	return slices.ContainsFunc(c.Log, func(sub string) bool { return strings.Contains(strings.ToLower(line), strings.ToLower(sub)) })
+	return slices.ContainsFunc(c.Log, func(m diagnose.LogMatch) bool {
+		return m.Match(line) && (m.Pattern == "" || regexp.MustCompile("(?i)"+m.Pattern).MatchString(line))
+	})
 }
 
 func lines(t *testing.T, path string) []string {

@@ -53,6 +53,9 @@ type Doc struct {
 	Confirm   []string // kubectl commands that show it by hand, with the placeholders of Remedy.Command
 	Remedies  []Remedy // least dangerous first
 	Refs      []string // where it is documented: URLs of Kubernetes documentation or issues, or a source file
+	// Since and Until are the first and the last version in which the cause exists, with the name of what has the version ("Kubernetes 1.22",
+	// "containerd 1.6.8"); empty where it is not bound to any.
+	Since, Until string
 }
 
 // Cause is one reason for which pods get stuck: a value of the catalogue.
@@ -79,8 +82,11 @@ type Cause struct {
 	// explains for certain is no evidence against them.
 	Cluster func(*snapshot.Snapshot, scope.Result) []Finding
 
-	// Log are substrings by which a node's log lines betray the cause.
-	Log []string
+	// Object decides for something other than a pod that is stuck: a workload whose pods cannot be created, a namespace that does not go.
+	Object func(*snapshot.Snapshot, stuck.Object) (Finding, bool)
+
+	// Log recognises the cause in the lines of a node's logs.
+	Log []LogMatch
 }
 
 // Reads lists the kinds that the cause looks at.
@@ -89,7 +95,7 @@ func (c Cause) Reads() []snapshot.Kind { return slices.Concat(c.Needs, c.Optiona
 // Recognisable tells whether the cause has a rule that can find it in a snapshot. One that has none shows only on the node: it is in the
 // catalogue because others name it as what the same evidence fits.
 func (c Cause) Recognisable() bool {
-	return c.Signature != nil || c.Pod != nil || c.Node != nil || c.Cluster != nil
+	return c.Signature != nil || c.Pod != nil || c.Node != nil || c.Cluster != nil || c.Object != nil
 }
 
 // Evidence is one fact that a finding rests on: where it stands and what it says.

@@ -113,7 +113,7 @@ func Fresh(s *snapshot.Snapshot, c Confidence, evidence []Evidence) Confidence {
 func Said(s *snapshot.Snapshot, p stuck.Pod, t Text, reasons ...string) []Evidence {
 	var out []Evidence
 	for _, e := range Events(s, p) {
-		if (len(reasons) == 0 && !OwnWords(e.Reason) || slices.Contains(reasons, e.Reason)) && t.Match(e.Message) {
+		if (len(reasons) == 0 && !OwnWords(e.Reason) || slices.Contains(reasons, e.Reason) || e.Reason == "" && !t.empty()) && t.Match(e.Message) {
 			out = append(out, EventEvidence(e))
 		}
 	}

@@ -17,7 +17,7 @@ type Diagnosis struct {
 	// Findings are merged by cause and subject, the surest first.
 	Findings []Finding
 	Skips    []Skip
-	// Unexplained holds the stuck pods for which no cause spoke.
+	// Unexplained holds the stuck pods, and other objects, for which no cause spoke.
 	Unexplained map[snapshot.Ref]Unexplained
 
 	byPod map[snapshot.Ref][]int // indexes of Findings
@@ -29,7 +29,7 @@ type Unexplained struct {
 	Missing  []string
 }
 
-// Of returns the findings that explain a pod, the best first.
+// Of returns the findings that explain a pod, or another object that is stuck, the best first.
 func (d *Diagnosis) Of(p snapshot.Ref) []Finding {
 	var out []Finding
 	for _, i := range d.byPod[p] {
@@ -89,6 +89,9 @@ func Run(s *snapshot.Snapshot, found stuck.Result, causes []Cause, nodes ...stri
 		for _, p := range found.Stuck {
 			e.pod(c, p)
 		}
+		for _, o := range found.Objects {
+			e.object(c, o)
+		}
 	}
 	d := Diagnosis{Scope: scope.Decide(s, found, e.explained())}
 	for _, c := range usable {
@@ -102,18 +105,28 @@ func Run(s *snapshot.Snapshot, found stuck.Result, causes []Cause, nodes ...stri
 	d.Findings = e.settle()
 	d.Skips = e.skips
 	d.Unexplained = map[snapshot.Ref]Unexplained{}
+	d.index()
+	for _, p := range found.Stuck {
+		if len(d.byPod[p.Ref]) == 0 {
+			d.Unexplained[p.Ref] = unexplained(s, p)
+		}
+	}
+	for _, o := range found.Objects {
+		if len(d.byPod[o.Ref]) == 0 {
+			d.Unexplained[o.Ref] = unexplainedObject(s, o)
+		}
+	}
+	return d
+}
+
+// index notes which findings explain which pod.
+func (d *Diagnosis) index() {
 	d.byPod = map[snapshot.Ref][]int{}
 	for i, f := range d.Findings {
 		for _, r := range f.Explains {
 			d.byPod[r] = append(d.byPod[r], i)
 		}
 	}
-	for _, p := range found.Stuck {
-		if len(d.byPod[p.Ref]) == 0 {
-			d.Unexplained[p.Ref] = unexplained(s, p)
-		}
-	}
-	return d
 }
 
 // unread names the first of the kinds of which nothing could be read, and why.
@@ -131,16 +144,24 @@ func unread(s *snapshot.Snapshot, needs []snapshot.Kind) (snapshot.Kind, string)
 // maxEvidence is how many facts a finding keeps. A node with hundreds of stuck pods says the same thing of each.
 const maxEvidence = 24
 
-// allUnread names the kinds if of none of them anything could be read.
+// allUnread names the kinds if of none of them anything could be read. A kind that this server does not have is not missed.
 func allUnread(s *snapshot.Snapshot, kinds []snapshot.Kind) string {
 	var names []string
 	for _, k := range kinds {
+		if notServed(s, k) {
+			continue
+		}
 		if _, why := unread(s, []snapshot.Kind{k}); why == "" {
 			return ""
 		}
 		names = append(names, string(k))
 	}
 	return strings.Join(names, ", ")
+}
+
+// notServed tells whether the API server does not have the kind at all: it is older than the kind, or newer.
+func notServed(s *snapshot.Snapshot, k snapshot.Kind) bool {
+	return slices.ContainsFunc(s.Gaps(), func(g snapshot.Gap) bool { return g.Kind == k && g.Reason == snapshot.ReasonNotFound })
 }
 
 type engine struct {
@@ -340,6 +361,11 @@ func (e *engine) settle() []Finding {
 			m.ClearsBy, m.ClearsWhy = f.ClearsBy, f.ClearsWhy
 		}
 	}
+	return rank(merged)
+}
+
+// rank drops guesses about pods for which something is certain, and puts the rest in order, the surest first.
+func rank(merged []Finding) []Finding {
 	certain := map[snapshot.Ref]bool{}
 	for _, f := range merged {
 		if f.Confidence == Certain {
@@ -383,8 +409,10 @@ func unexplained(s *snapshot.Snapshot, p stuck.Pod) Unexplained {
 	case len(events) > 0:
 		last := events[len(events)-1]
 		u.LookedAt = append(u.LookedAt, fmt.Sprintf("%d events about it, the last one %s: %s", len(events), last.Reason, last.Message))
+	case Hear(s, p) == HearingGone:
+		u.LookedAt = append(u.LookedAt, "events about it: gone, because the API server keeps them for about an hour")
 	case s.Gap(snapshot.Event) == nil:
-		u.LookedAt = append(u.LookedAt, "events about it: there are none (the API server keeps them for about an hour)")
+		u.LookedAt = append(u.LookedAt, "events about it: there are none")
 	}
 	if p.Word != "" {
 		u.LookedAt = append(u.LookedAt, fmt.Sprintf("its status: phase %s, STATUS %s", p.Object.Status.Phase, p.Word))
@@ -402,7 +430,7 @@ func unexplained(s *snapshot.Snapshot, p stuck.Pod) Unexplained {
 		u.LookedAt = append(u.LookedAt, "its finalizers: "+strings.Join(p.Object.Finalizers, ", "))
 	}
 	for _, g := range s.Gaps() {
-		if g.Namespace == "" || g.Namespace == p.Ref.Namespace {
+		if g.Reason != snapshot.ReasonNotFound && (g.Namespace == "" || g.Namespace == p.Ref.Namespace) {
 			u.Missing = append(u.Missing, g.Error())
 		}
 	}

@@ -202,7 +202,8 @@ func matches(reasons []string, t Text, reason, message string) bool {
 	if len(reasons) == 0 && t.empty() {
 		return false // a match that says nothing would fire on everything
 	}
-	return (len(reasons) == 0 || slices.Contains(reasons, reason)) && t.Match(message)
+	// What lost its reason on the way, in a copy or an excerpt, goes by its message.
+	return (len(reasons) == 0 || slices.Contains(reasons, reason) || reason == "" && !t.empty()) && t.Match(message)
 }
 
 func waiting(c corev1.ContainerStatus) corev1.ContainerStateWaiting {

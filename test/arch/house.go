@@ -30,14 +30,19 @@ func rooms() map[string]room {
 		"stuck":    {floor: 20, pure: true},
 		"scope":    {floor: 30, pure: true},
 		"diagnose": {floor: 40, pure: true},
-		"nodelog":  {floor: 45, pure: true},
-		"causes":   {floor: 50, pure: true},
-		"remedy":   {floor: 60, pure: true},
-		"report":   {floor: 70, pure: true},
-		"render":   {floor: 80, pure: true},
-		"journal":  {floor: 85, onlyFor: []string{"cli", "apply"}},
-		"apply":    {floor: 90, writes: true, onlyFor: []string{"cli"}},
-		"cli":      {floor: 100, cli: true},
+		// What several causes, the report and the remedies want to know of an object: who owns its finalizers, what is asked
+		// before it may change, what its volumes rest on.
+		"finalizer": {floor: 41, pure: true},
+		"admission": {floor: 42, pure: true},
+		"volume":    {floor: 43, pure: true},
+		"nodelog":   {floor: 45, pure: true},
+		"causes":    {floor: 50, pure: true},
+		"remedy":    {floor: 60, pure: true},
+		"report":    {floor: 70, pure: true},
+		"render":    {floor: 80, pure: true},
+		"journal":   {floor: 85, onlyFor: []string{"cli", "apply"}},
+		"apply":     {floor: 90, writes: true, onlyFor: []string{"cli"}},
+		"cli":       {floor: 100, cli: true},
 	}
 }
 

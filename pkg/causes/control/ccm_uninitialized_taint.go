@@ -2,7 +2,9 @@ package control
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,6 +18,9 @@ import (
 // uninitializedTaint keeps pods off a node until the cloud controller manager knows it
 // (k8s.io/cloud-provider/api TaintExternalCloudProvider).
 const uninitializedTaint = "node.cloudprovider.kubernetes.io/uninitialized"
+
+// cloudControllerManager is the name of its lease (k8s.io/cloud-provider/options), and part of its pods' names.
+const cloudControllerManager = "cloud-controller-manager"
 
 func ccmUninitializedTaint() diagnose.Cause {
 	return diagnose.Cause{
@@ -39,14 +44,20 @@ func ccmUninitializedTaint() diagnose.Cause {
 			},
 		},
 		Reach:    scope.ReachCluster,
-		Optional: []snapshot.Kind{snapshot.Node},
+		Optional: []snapshot.Kind{snapshot.Event, snapshot.Lease, snapshot.Node},
+		Log: []diagnose.LogMatch{
+			// k8s.io/cloud-provider/controllers/node, and the scheduler.
+			{Text: diagnose.Text{All: []string{"failed to get instance metadata for node"}}},
+			{Text: diagnose.Text{All: []string{"failed to get node modifiers from cloud provider"}}},
+			{Text: diagnose.Text{All: []string{"untolerated taint", uninitializedTaint}}, Confidence: diagnose.Certain},
+		},
 		Cluster: func(s *snapshot.Snapshot, r scope.Result) []diagnose.Finding {
 			f := diagnose.Finding{
-				Subject:    snapshot.Ref{Kind: snapshot.Lease, Namespace: metav1.NamespaceSystem, Name: "cloud-controller-manager"},
+				Subject:    snapshot.Ref{Kind: snapshot.Lease, Namespace: metav1.NamespaceSystem, Name: cloudControllerManager},
 				Confidence: diagnose.Certain,
 			}
 			if !s.Complete(snapshot.Node, "") {
-				return byScheduler(r, f)
+				return byScheduler(s, r, f)
 			}
 			nodes, free := 0, 0
 			for _, n := range s.Nodes() {
@@ -67,7 +78,7 @@ func ccmUninitializedTaint() diagnose.Cause {
 				return nil
 			}
 			for _, p := range all(r) {
-				if p.State == stuck.Unschedulable && p.Node == "" && !toleratesKey(p.Object, uninitializedTaint) && turnedAwayByTaints(p.Object) {
+				if p.State == stuck.Unschedulable && p.Node == "" && !toleratesKey(p.Object, uninitializedTaint) && turnedAwayByTaints(s, p.Pod) {
 					f.Explains = append(f.Explains, p.Ref)
 				}
 			}
@@ -79,22 +90,46 @@ func ccmUninitializedTaint() diagnose.Cause {
 			}
 			f.Message = fmt.Sprintf("%s of %d still carry the taint %s: the cloud controller manager has not initialized them, and %s for room.",
 				count(nodes, "node"), len(s.Nodes()), uninitializedTaint, waitVerb(len(f.Explains)))
+			f.Message += itself(s, r)
+			if l := s.Lease(metav1.NamespaceSystem, cloudControllerManager); l != nil && l.Spec.RenewTime != nil {
+				f.Evidence = append(f.Evidence, diagnose.Evidence{
+					Object: "lease " + metav1.NamespaceSystem + "/" + cloudControllerManager, Field: "spec.renewTime", Value: l.Spec.RenewTime.UTC().Format(time.RFC3339),
+				})
+			}
 			return []diagnose.Finding{f}
 		},
 	}
 }
 
+// itself says what is known of the cloud controller manager: it has a lease like other controllers, and its own pods may be among those that wait.
+func itself(s *snapshot.Snapshot, r scope.Result) string {
+	for _, p := range all(r) {
+		if strings.Contains(p.Ref.Name, cloudControllerManager) && p.Node == "" {
+			return fmt.Sprintf(" Its own pod %s/%s has no node either: it has to tolerate the taint.", p.Ref.Namespace, p.Ref.Name)
+		}
+	}
+	switch {
+	case freshLease(s, cloudControllerManager):
+		return " It runs, so its log tells what it misses: credentials, or the machine behind the node."
+	case s.Has(snapshot.Lease, metav1.NamespaceSystem, cloudControllerManager) == snapshot.Present:
+		return " Its lease is not renewed: it does not run."
+	default:
+		return ""
+	}
+}
+
 // byScheduler goes by what the scheduler says of the pods, where not every node could be read. Newer schedulers name no taints.
-func byScheduler(r scope.Result, f diagnose.Finding) []diagnose.Finding {
+func byScheduler(s *snapshot.Snapshot, r scope.Result, f diagnose.Finding) []diagnose.Finding {
 	f.Confidence = diagnose.Likely
 	for _, p := range all(r) {
-		c := snapshot.PodCondition(p.Object, corev1.PodScheduled)
-		if p.State != stuck.Unschedulable || c == nil || p.For < settled || !strings.Contains(c.Message, uninitializedTaint) {
+		said, ev := schedulersWord(s, p.Pod)
+		if p.State != stuck.Unschedulable || p.For < settled || !strings.Contains(said, uninitializedTaint) {
 			continue
 		}
 		f.Explains = append(f.Explains, p.Ref)
-		f.Evidence = append(f.Evidence, diagnose.Evidence{Object: p.Ref.String(), Field: "status.conditions[PodScheduled]", Value: c.Message})
-		if strings.Contains(c.Message, ", ") {
+		f.Evidence = append(f.Evidence, ev)
+		said, _, _ = strings.Cut(said, " preemption: ")
+		if strings.Contains(strings.ReplaceAll(said, ", that the pod didn't tolerate", ""), ", ") {
 			f.Confidence = diagnose.Possible // other nodes turned the pod away for other reasons
 		}
 	}
@@ -107,9 +142,22 @@ func byScheduler(r scope.Result, f diagnose.Finding) []diagnose.Finding {
 
 // turnedAwayByTaints tells whether the scheduler speaks of taints, or of nothing at all. A pod that it did not hold against any node waits for
 // something else, a claim for instance.
-func turnedAwayByTaints(p *corev1.Pod) bool {
-	c := snapshot.PodCondition(p, corev1.PodScheduled)
-	return c == nil || c.Message == "" || strings.Contains(c.Message, "taint")
+func turnedAwayByTaints(s *snapshot.Snapshot, p stuck.Pod) bool {
+	said, _ := schedulersWord(s, p)
+	return said == "" || strings.Contains(said, "taint")
+}
+
+// schedulersWord is the last that the scheduler said of the pod: in its condition, or, where that is empty, in its last event; empty where it said nothing.
+func schedulersWord(s *snapshot.Snapshot, p stuck.Pod) (string, diagnose.Evidence) {
+	if c := snapshot.PodCondition(p.Object, corev1.PodScheduled); c != nil && c.Message != "" {
+		return c.Message, diagnose.Evidence{Object: p.Ref.String(), Field: "status.conditions[PodScheduled]", Value: c.Message}
+	}
+	for _, e := range slices.Backward(diagnose.Events(s, p)) {
+		if e.Reason == "FailedScheduling" && strings.Contains(e.Message, "nodes are available") {
+			return e.Message, diagnose.EventEvidence(e)
+		}
+	}
+	return "", diagnose.Evidence{}
 }
 
 func uninitialized(n *corev1.Node) *corev1.Taint {

@@ -3,6 +3,7 @@ package control
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -22,7 +23,8 @@ func controlPlaneDown() diagnose.Cause {
 			Title:   "A control-plane controller does not run",
 			Symptom: "Pods stay Pending without a single event, pods of nodes that are gone are not removed, finalizers that Kubernetes itself sets are not taken away: everything that a controller does stands still, while running pods go on.",
 			Mechanism: "kube-controller-manager and kube-scheduler hold a lease in kube-system and renew it every few seconds. A lease that nobody renews means that no replica works: " +
-				"crashed, without access to the API server or etcd, with an expired certificate, or stopped.",
+				"crashed, without access to the API server or etcd, with an expired certificate, or stopped. Where not one lease of the cluster is renewed, the nodes' included, nothing is written any more: " +
+				"etcd is full (its quota is used up and the NOSPACE alarm raised), has no quorum, or is too slow; reading may go on meanwhile.",
 			Confirm: []string{
 				"kubectl get lease kube-controller-manager kube-scheduler -o custom-columns=NAME:.metadata.name,HOLDER:.spec.holderIdentity,RENEWED:.spec.renewTime -n kube-system",
 				"kubectl get pods -l tier=control-plane -o wide -n kube-system",
@@ -33,21 +35,41 @@ func controlPlaneDown() diagnose.Cause {
 					ID: "look-at-controller", Risk: diagnose.RiskNone, Command: "kubectl get pods -l tier=control-plane -o wide -n kube-system",
 					Text: "Find why the controller does not run: its static pod's state and log on the control-plane hosts, its certificates, its way to the API server. In a managed cluster, ask the provider.",
 				},
+				{
+					ID: "look-at-etcd", Risk: diagnose.RiskNone, Command: "kubectl get --raw /readyz?verbose",
+					Text: "If nothing is written: on an etcd host, etcdctl endpoint status and alarm list tell whether it is full or has no leader. Full: compact, defragment member by member, disarm the alarm.",
+				},
 				{ID: "restart-controller", Risk: diagnose.RiskLow, Text: "Restart it on its host (kubelet does, when the manifest in /etc/kubernetes/manifests is moved away and back). Everything that waited is worked off then."},
 			},
 			Refs: []string{
 				"https://kubernetes.io/docs/concepts/architecture/leases/",
 				"https://kubernetes.io/docs/tasks/debug/debug-cluster/",
 				"https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/controller/podgc/gc_controller.go",
+				"https://etcd.io/docs/latest/op-guide/maintenance/#space-quota",
 			},
 		},
 		Reach:   scope.ReachCluster,
 		Needs:   []snapshot.Kind{snapshot.Lease},
 		Cluster: controlPlaneDownCluster,
+		Log: []diagnose.LogMatch{
+			// client-go/tools/leaderelection, and the two controllers themselves; the words differ by version.
+			{Text: diagnose.Text{All: []string{"failed to renew lease"}, Any: []string{"kube-controller-manager", "kube-scheduler"}}},
+			{Text: diagnose.Text{All: []string{"failed to update lease"}, Any: []string{"kube-controller-manager", "kube-scheduler"}}},
+			{Text: diagnose.Text{All: []string{"error retrieving"}, Any: []string{"kube-system/kube-controller-manager", "kube-system/kube-scheduler"}}},
+			{Text: diagnose.Text{All: []string{"leaderelection lost"}}},
+			// etcd says these (api/v3rpc/rpctypes), and everybody who hears them repeats them.
+			{Text: diagnose.Text{All: []string{"etcdserver: mvcc: database space exceeded"}}, Confidence: diagnose.Certain},
+			{Text: diagnose.Text{All: []string{"alarm:NOSPACE"}}, Confidence: diagnose.Certain},
+			{Text: diagnose.Text{All: []string{"etcdserver: no leader"}}},
+			{Text: diagnose.Text{All: []string{"etcdserver: request timed out"}}},
+		},
 	}
 }
 
 func controlPlaneDownCluster(s *snapshot.Snapshot, r scope.Result) []diagnose.Finding {
+	if f, ok := nothingIsWritten(s, r); ok {
+		return []diagnose.Finding{f}
+	}
 	var out []diagnose.Finding
 	for _, c := range []struct {
 		lease string
@@ -74,7 +96,7 @@ func controlPlaneDownCluster(s *snapshot.Snapshot, r scope.Result) []diagnose.Fi
 		if h := l.Spec.HolderIdentity; h != nil && *h != "" {
 			holder = *h
 		}
-		out = append(out, diagnose.Finding{
+		f := diagnose.Finding{
 			Subject:    snapshot.Ref{Kind: snapshot.Lease, Namespace: metav1.NamespaceSystem, Name: c.lease},
 			Explains:   explains,
 			Confidence: diagnose.Likely,
@@ -84,9 +106,60 @@ func controlPlaneDownCluster(s *snapshot.Snapshot, r scope.Result) []diagnose.Fi
 				Object: "lease " + metav1.NamespaceSystem + "/" + c.lease, Field: "spec.renewTime",
 				Value: l.Spec.RenewTime.UTC().Format(time.RFC3339),
 			}},
-		})
+		}
+		for _, p := range all(r) {
+			if p.Ref.Namespace == metav1.NamespaceSystem && strings.HasPrefix(p.Ref.Name, c.lease+"-") {
+				f.Evidence = append(f.Evidence, diagnose.Evidence{Object: p.Ref.String(), Field: "STATUS", Value: p.Word})
+				f.Message += fmt.Sprintf(" Its own pod %s/%s is stuck as well (%s): begin there.", p.Ref.Namespace, p.Ref.Name, p.Word)
+				break
+			}
+		}
+		out = append(out, f)
 	}
 	return out
+}
+
+// nothingIsWritten tells whether not one lease is renewed any more, of the controllers or of the nodes. That is also how a picture looks whose clock
+// is wrong, so it is only said where the clock is the API server's own.
+func nothingIsWritten(s *snapshot.Snapshot, r scope.Result) (diagnose.Finding, bool) {
+	const most = 3 * time.Minute // nodes renew every 10s, controllers every 2s
+	newest := s.FreshestNodeLease()
+	if clock := s.Origin().Clock; newest.IsZero() || clock != "API server" && clock != "recorded in the dump" {
+		return diagnose.Finding{}, false
+	}
+	nodes, controllers := 0, 0
+	for _, l := range s.Leases() {
+		if l.Spec.RenewTime == nil {
+			continue
+		}
+		switch {
+		case l.Namespace == corev1.NamespaceNodeLease:
+			nodes++
+		case l.Namespace == metav1.NamespaceSystem && (l.Name == controllerManager || l.Name == scheduler):
+			controllers++
+		}
+		if l.Spec.RenewTime.After(newest) {
+			newest = l.Spec.RenewTime.Time
+		}
+	}
+	age := s.Now().Sub(newest)
+	if nodes == 0 || controllers == 0 || age <= most {
+		return diagnose.Finding{}, false
+	}
+	var explains []snapshot.Ref
+	for _, p := range all(r) {
+		explains = append(explains, p.Ref)
+	}
+	if len(explains) == 0 {
+		return diagnose.Finding{}, false
+	}
+	return diagnose.Finding{
+		Subject: snapshot.Ref{Kind: snapshot.Lease, Namespace: metav1.NamespaceSystem, Name: controllerManager}, Explains: explains, Confidence: diagnose.Likely,
+		Message: fmt.Sprintf("No lease has been renewed for %s, of no node and of no controller: nothing is written to the API server. Its etcd is full or has no quorum, or neither nodes nor controllers reach it. %s: %s.",
+			scope.Short(age), waitVerb(len(explains)), some(explains)),
+		Evidence: []diagnose.Evidence{{Object: "leases of all nodes and controllers", Field: "spec.renewTime", Value: "the newest is " + newest.UTC().Format(time.RFC3339)}},
+		Decide:   "Whether a write works: kubectl auth can-i does not write, but kubectl annotate of any object with --dry-run=none does; and what etcd says of its space and leader.",
+	}, true
 }
 
 func waitVerb(n int) string {

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/finalizer"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
@@ -40,7 +41,7 @@ func foregroundDeletionWaiting() diagnose.Cause {
 			},
 		},
 		Reach:    scope.ReachPod,
-		Optional: []snapshot.Kind{snapshot.PersistentVolumeClaim},
+		Optional: []snapshot.Kind{snapshot.Lease, snapshot.PersistentVolumeClaim},
 		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 			if p.Stage != stuck.FinalizersOnly || p.Object == nil {
 				return diagnose.Finding{}, false
@@ -69,6 +70,18 @@ func foregroundDeletionWaiting() diagnose.Cause {
 			f.Message = fmt.Sprintf("The garbage collector has not taken its finalizer %s off pod %s, %s after the final delete; %s.", name, p.Ref.Name, scope.Short(p.For), found)
 			f.Alternatives = []string{"control-plane-down", "webhook-unavailable-blocks-update", "webhook-mutates-immutable-on-update"}
 			f.Decide = "Whether kube-controller-manager renews its lease, whether all APIServices are available, and whether the API server accepts the removal with --dry-run=server."
+			owner := finalizer.Of(s, p.Ref, p.Object, name)
+			f.Evidence = append(f.Evidence, owner.Evidence[1:]...)
+			switch owner.Alive {
+			case finalizer.Gone:
+				f.Message += fmt.Sprintf(" It does not work: %s.", owner.Why)
+				f.Alternatives = []string{"control-plane-down"}
+			case finalizer.Lives, finalizer.Slow:
+				f.Message += fmt.Sprintf(" The program that it is in works: %s.", owner.Why)
+				f.Alternatives = f.Alternatives[1:]
+				f.Decide = "Whether all APIServices are available, and whether the API server accepts the removal with --dry-run=server."
+			case finalizer.Unknown:
+			}
 			return f, true
 		},
 	}

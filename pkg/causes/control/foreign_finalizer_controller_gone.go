@@ -4,13 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
-
-	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/finalizer"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
@@ -27,13 +23,16 @@ func foreignFinalizerControllerGone() diagnose.Cause {
 			Confirm: []string{
 				"kubectl get pod {pod} -o jsonpath='{.metadata.finalizers}' -n {namespace}",
 				"kubectl get pod {pod} -o yaml --show-managed-fields -n {namespace}",
-				"kubectl get deployments,statefulsets -A",
+				"kubectl get deployments,statefulsets,daemonsets -A",
+				"kubectl get leases -A",
+				"kubectl get customresourcedefinitions",
 			},
 			Remedies: []diagnose.Remedy{
-				{ID: "restore-controller", Risk: diagnose.RiskNone, Text: "Find the controller that owns the finalizer, bring it back or read in its log what it waits for. It removes the finalizer itself.", Command: "kubectl get deployments,statefulsets -A"},
+				{ID: "restore-controller", Risk: diagnose.RiskNone, Text: "Bring the controller that owns the finalizer back (scale it up, install it again), or read in its log what it waits for. It removes the finalizer itself.", Command: "kubectl get deployments,statefulsets,daemonsets -A"},
+				{ID: "clean-up-by-hand", Risk: diagnose.RiskLow, Text: "If it is gone for good, do first what it would have done: see what the finding says would be left behind. explain pod/NAME names it for each finalizer.", Command: "kubectl stuck explain pod/{pod} -n {namespace}"},
 				{
 					ID: "remove-finalizer", Risk: diagnose.RiskHigh, Command: `kubectl patch pod {pod} --type=json -p '[{"op":"test","path":"/metadata/finalizers/0","value":"{subject}"},{"op":"remove","path":"/metadata/finalizers/0"}]' -n {namespace}`,
-					Text: "If the controller is gone for good, do its clean-up by hand, then remove that one finalizer. What it would have cleaned up (cloud resources, registrations, locks) leaks otherwise.",
+					Text: "Then remove that one finalizer. Its place in the list is counted from 0; where it is not the first, change it in both parts, the test then fails rather than remove another.",
 				},
 			},
 			Refs: []string{
@@ -41,71 +40,109 @@ func foreignFinalizerControllerGone() diagnose.Cause {
 				"https://kubernetes.io/blog/2021/05/14/using-finalizers-to-control-deletion/",
 			},
 		},
-		Reach: scope.ReachShared,
-		Pod:   foreignFinalizerControllerGonePod,
+		Reach:    scope.ReachShared,
+		Optional: []snapshot.Kind{snapshot.CustomResourceDefinition, snapshot.DaemonSet, snapshot.Deployment, snapshot.Lease, snapshot.StatefulSet},
+		Pod:      foreignFinalizerControllerGonePod,
 	}
 }
 
 // kindFinalizer stands for a finalizer as such, so that all pods that wait for the same owner are one finding.
 const kindFinalizer snapshot.Kind = "Finalizer"
 
-// settled is how long a working controller may take to clean up before its absence is the likelier explanation.
-const settled = 10 * time.Minute
+// settled is how long a working controller may take before its absence is the likelier explanation.
+const settled = finalizer.Patience
 
 func foreignFinalizerControllerGonePod(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 	if p.Stage != stuck.FinalizersOnly || p.Object == nil {
 		return diagnose.Finding{}, false
 	}
-	foreign := slices.DeleteFunc(slices.Clone(p.Object.Finalizers), ownFinalizer)
+	foreign := slices.DeleteFunc(slices.Clone(p.Object.Finalizers), finalizer.BuiltIn)
 	if len(foreign) == 0 {
 		return diagnose.Finding{}, false
 	}
+	owners := make([]finalizer.Owner, len(foreign))
+	worst := 0
+	for i, f := range foreign {
+		owners[i] = finalizer.Of(s, p.Ref, p.Object, f)
+		if graver(owners[i], owners[worst]) {
+			worst = i
+		}
+	}
+	o := owners[worst]
 	f := diagnose.Finding{
-		Subject: snapshot.Ref{Kind: kindFinalizer, Name: foreign[0]}, Confidence: diagnose.Possible,
-		Evidence: []diagnose.Evidence{
-			{Object: p.Ref.String(), Field: "metadata.finalizers", Value: strings.Join(p.Object.Finalizers, ", ")},
-			{Object: p.Ref.String(), Field: "metadata.deletionGracePeriodSeconds", Value: "0"},
-		},
+		Subject: snapshot.Ref{Kind: kindFinalizer, Name: o.Finalizer}, Confidence: diagnose.Possible,
+		Evidence:     []diagnose.Evidence{{Object: p.Ref.String(), Field: "metadata.deletionGracePeriodSeconds", Value: "0"}},
 		Alternatives: []string{"webhook-unavailable-blocks-update", "webhook-mutates-immutable-on-update"},
 		Decide:       "Whether the finalizer's owner runs, what its log says of this pod, and whether the API server accepts the removal with --dry-run=server.",
 	}
-	if p.For >= settled {
-		f.Confidence = diagnose.Likely
+	if o.Decide != "" {
+		f.Decide = o.Decide
 	}
-	f.Message = fmt.Sprintf("Nothing but the finalizer %s holds the object; the final delete was done %s ago.", strings.Join(foreign, ", "), scope.Short(p.For))
-	if w, ok := writerOf(p.Object, foreign[0]); ok {
-		f.Message += fmt.Sprintf(" It was put there by %q", w.Manager)
-		if w.Time != nil {
-			f.Message += fmt.Sprintf(", %s ago", scope.Short(max(s.Now().Sub(w.Time.Time), 0)))
+	switch {
+	case o.Alive == finalizer.Gone:
+		f.Confidence = o.Sure
+		if o.Sure == diagnose.Certain {
+			f.Alternatives, f.Decide = nil, ""
 		}
-		f.Message += ", which is gone, or waits for something."
-		f.Evidence = append(f.Evidence, diagnose.Evidence{Object: p.Ref.String(), Field: "metadata.managedFields[].manager", Value: w.Manager})
-	} else {
-		f.Message += " Who put it there is not recorded."
+	case o.Alive == finalizer.Unknown && p.For >= finalizer.Patience:
+		f.Confidence = diagnose.Likely // a working controller would have been done
 	}
-	if domain, _, ok := strings.Cut(foreign[0], "/"); ok {
-		f.Message += fmt.Sprintf(" Look for a controller of %s.", domain)
+	f.Message = fmt.Sprintf("Nothing but %s holds the object; the final delete was done %s ago.", nounOf("the finalizer", foreign), scope.Short(p.For))
+	for i, w := range owners {
+		if i == maxOwners {
+			f.Message += fmt.Sprintf(" There are %d more.", len(owners)-i)
+			break
+		}
+		f.Message += " " + sayOwner(s, w, len(owners) > 1)
+		f.Evidence = append(f.Evidence, w.Evidence...)
 	}
 	return f, true
 }
 
-// ownFinalizer tells whether Kubernetes itself sets and removes the finalizer on pods.
-func ownFinalizer(f string) bool {
-	return f == batchv1.JobTrackingFinalizer || f == metav1.FinalizerDeleteDependents || f == metav1.FinalizerOrphanDependents
+// maxOwners is of how many owners of one pod's finalizers a finding speaks.
+const maxOwners = 3
+
+// graver tells whether the first owner is the better reason for a pod to stay.
+func graver(a, b finalizer.Owner) bool {
+	rank := map[finalizer.Alive]int{finalizer.Gone: 3, finalizer.Unknown: 2, finalizer.Slow: 1}
+	if rank[a.Alive] != rank[b.Alive] {
+		return rank[a.Alive] > rank[b.Alive]
+	}
+	return a.Sure.Rank() > b.Sure.Rank()
 }
 
-// writerOf finds in managedFields who last set the finalizer. The set is written there as
-// f:metadata → f:finalizers → v:"<finalizer>".
-func writerOf(p *corev1.Pod, finalizer string) (metav1.ManagedFieldsEntry, bool) {
-	var found metav1.ManagedFieldsEntry
-	ok := false
-	for _, m := range p.ManagedFields {
-		if m.FieldsV1 == nil || m.Manager == "" || !strings.Contains(m.FieldsV1.GetRawString(), `"v:\"`+finalizer+`\""`) {
-			continue
-		}
-		if !ok || m.Time != nil && (found.Time == nil || m.Time.After(found.Time.Time)) {
-			found, ok = m, true
-		}
+// sayOwner says in a few sentences whose the finalizer is, how that owner is, and what would be left behind.
+func sayOwner(s *snapshot.Snapshot, o finalizer.Owner, many bool) string {
+	var b strings.Builder
+	subject := "It belongs to "
+	if many {
+		subject = "The finalizer " + o.Finalizer + " belongs to "
 	}
-	return found, ok
+	b.WriteString(subject + o.String() + ".")
+	if o.Writer != "" && o.How != finalizer.ByTable {
+		fmt.Fprintf(&b, " It was put there by %q", o.Writer)
+		if !o.Set.IsZero() {
+			fmt.Fprintf(&b, ", %s ago", scope.Short(max(s.Now().Sub(o.Set), 0)))
+		}
+		if !o.Telling {
+			b.WriteString(", a name that tells nothing of the owner")
+		}
+		b.WriteString(".")
+	} else if o.How == finalizer.ByNone || o.How == finalizer.ByName {
+		b.WriteString(" Who put it there is not recorded.")
+	}
+	if o.Todo != "" {
+		b.WriteString(" It has still to " + o.Todo + ".")
+	}
+	if o.Leaks != "" {
+		b.WriteString(" If the finalizer is removed before that, " + o.Leaks + ".")
+	}
+	return b.String()
+}
+
+func nounOf(one string, names []string) string {
+	if len(names) == 1 {
+		return one + " " + names[0]
+	}
+	return one + "s " + strings.Join(names, ", ")
 }

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/finalizer"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
@@ -45,7 +46,7 @@ func jobTrackingFinalizerOrphan() diagnose.Cause {
 			},
 		},
 		Reach:    scope.ReachPod,
-		Optional: []snapshot.Kind{snapshot.Job},
+		Optional: []snapshot.Kind{snapshot.Job, snapshot.Lease},
 		Pod:      jobTrackingFinalizerOrphanPod,
 	}
 }
@@ -64,10 +65,31 @@ func jobTrackingFinalizerOrphanPod(s *snapshot.Snapshot, p stuck.Pod) (diagnose.
 		Decide:       "Try the removal with --dry-run=server: it either passes, or names the webhook or the rule that refuses it.",
 	}
 	held := fmt.Sprintf("The final delete of pod %s was done %s ago; the finalizer %s holds its object", p.Ref.Name, scope.Short(p.For), batchv1.JobTrackingFinalizer)
+	owner := finalizer.Of(s, p.Ref, p.Object, batchv1.JobTrackingFinalizer)
+	job := jobOfTracked(s, p, held, &f)
+	f.Evidence = append(f.Evidence, owner.Evidence[1:]...)
+	switch owner.Alive {
+	case finalizer.Gone:
+		f.Message += fmt.Sprintf(" The Job controller does not work: %s.", owner.Why)
+		f.Alternatives = []string{"control-plane-down"}
+		f.Decide = owner.Decide
+	case finalizer.Lives, finalizer.Slow:
+		f.Message += fmt.Sprintf(" The Job controller works (%s), so that its removal is refused or was lost.", owner.Why)
+		f.Alternatives = slices.DeleteFunc(f.Alternatives, func(a string) bool { return a == "control-plane-down" })
+	case finalizer.Unknown:
+	}
+	if owner.Leaks != "" && job {
+		f.Message += " If the finalizer is removed by hand, " + owner.Leaks + "."
+	}
+	return f, true
+}
+
+// jobOfTracked says what is known of the pod's Job, and tells whether it may still exist.
+func jobOfTracked(s *snapshot.Snapshot, p stuck.Pod, held string, f *diagnose.Finding) bool {
 	c := metav1.GetControllerOf(p.Object)
 	if c == nil || c.Kind != string(snapshot.Job) {
 		f.Message = held + ", although no Job owns the pod any more."
-		return f, true
+		return false
 	}
 	ref := snapshot.Ref{Kind: snapshot.Job, Namespace: p.Ref.Namespace, Name: c.Name}
 	job := s.Job(p.Ref.Namespace, c.Name)
@@ -79,6 +101,7 @@ func jobTrackingFinalizerOrphanPod(s *snapshot.Snapshot, p stuck.Pod) (diagnose.
 			f.Message = fmt.Sprintf("%s. The Job %s/%s is managed by %s, which has to take it away.", held, ref.Namespace, ref.Name, *m)
 			f.Evidence = append(f.Evidence, diagnose.Evidence{Object: ref.String(), Field: "spec.managedBy", Value: *m})
 		}
+		return true
 	case job != nil:
 		f.Message = fmt.Sprintf("%s. The Job that owned it is gone; the Job %s/%s of today is another one of the same name.", held, ref.Namespace, ref.Name)
 		f.Evidence = append(f.Evidence, diagnose.Evidence{Object: ref.String(), Field: "metadata.uid", Value: string(job.UID)})
@@ -88,6 +111,7 @@ func jobTrackingFinalizerOrphanPod(s *snapshot.Snapshot, p stuck.Pod) (diagnose.
 	default:
 		f.Confidence = diagnose.Possible
 		f.Message = fmt.Sprintf("%s. Whether its Job %s/%s still exists is not known.", held, ref.Namespace, ref.Name)
+		return true
 	}
-	return f, true
+	return false
 }

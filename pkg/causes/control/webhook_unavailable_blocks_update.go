@@ -3,14 +3,13 @@ package control
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/admission"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
-	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
 )
 
 func webhookUnavailableBlocksUpdate() diagnose.Cause {
@@ -28,7 +27,7 @@ func webhookUnavailableBlocksUpdate() diagnose.Cause {
 			},
 			Remedies: []diagnose.Remedy{
 				{ID: "restore-webhook", Risk: diagnose.RiskNone, Text: "Bring the webhook's server back: its Deployment, its Service, its certificate. Everything that waits goes on by itself within a minute.", Command: "kubectl get endpointslices -A"},
-				{ID: "narrow-webhook", Risk: diagnose.RiskMedium, Text: "Exclude pods/status, updates, or the namespaces concerned from its rules, or set failurePolicy to Ignore until it is back. What it enforces is not enforced then."},
+				{ID: "narrow-webhook", Risk: diagnose.RiskMedium, Text: "Exclude the namespace of the webhook's own server, if it locks itself out. Else exclude pods/status, updates, or the namespaces concerned from its rules, or set failurePolicy to Ignore until it is back. What it enforces is not enforced then."},
 				{ID: "delete-configuration", Risk: diagnose.RiskHigh, Text: "If the software behind it was uninstalled, save and delete the configuration that it left behind. Nothing enforces its rules any more."},
 			},
 			Refs: []string{
@@ -38,134 +37,102 @@ func webhookUnavailableBlocksUpdate() diagnose.Cause {
 			},
 		},
 		Reach:    scope.ReachShared,
-		Needs:    []snapshot.Kind{snapshot.MutatingWebhookConfiguration, snapshot.ValidatingWebhookConfiguration},
-		Optional: []snapshot.Kind{snapshot.EndpointSlice, snapshot.Event, snapshot.Namespace, snapshot.Service},
+		Optional: append(admission.Reads(), snapshot.Event),
 		Cluster:  webhookUnavailableCluster,
+		Log: []diagnose.LogMatch{
+			// kubelet's status manager and PodGC quote the API server; what they try is the pod's own status, or its last delete.
+			{Text: diagnose.Text{All: []string{"failed calling webhook"}, Any: []string{
+				"update status for pod", "delete status for pod", "failed to patch status", "failed to delete orphaned pod", "failed to delete terminating pod",
+				"failed to delete unscheduled terminating pod", "tracking finalizer", "orphan pod", "remove finalizer", "removing finalizer",
+			}}, Confidence: diagnose.Certain},
+			{Text: diagnose.Text{All: []string{"failed calling admission webhook"}, Any: []string{"update status for pod", "delete status for pod", "failed to patch status"}}, Confidence: diagnose.Certain},
+			{
+				Text: diagnose.Text{All: []string{"failed calling webhook, failing closed"}}, Confidence: diagnose.Possible, Alternatives: []string{"webhook-blocks-create"},
+				Decide: "The API server does not say what it was asked for: look at the webhook's rules.",
+			},
+		},
 	}
 }
 
 func webhookUnavailableCluster(s *snapshot.Snapshot, r scope.Result) []diagnose.Finding {
-	pods := all(r)
-	if len(pods) == 0 {
-		return nil
-	}
+	chain, met := admission.NewChain(s), newTally()
 	var out []diagnose.Finding
-	for _, h := range hooksOf(s) {
-		if !h.fail {
-			continue
-		}
-		b := backendOf(s, h)
-		var f diagnose.Finding
-		nodes := true
+	for _, p := range all(r) {
 		var spoken []diagnose.Evidence
-		var guessed []snapshot.Ref // pods that it may be in the way of
-		for _, p := range pods {
-			said := refusals(s, p.Pod, h.name)
-			if len(said) > 0 {
-				f.Explains = append(f.Explains, p.Ref)
-				spoken = append(spoken, said...)
+		named := map[string]bool{}
+		for _, h := range heardOf(s, p.Pod) {
+			if h.Kind != admission.Unreachable {
 				continue
 			}
-			if !b.down {
+			named[h.Name] = true
+			if g, ok := configured(s, h.Refusal); ok {
+				w := met.at(g)
+				w.add(p, true)
+				w.spoken = append(w.spoken, h.evidence)
 				continue
 			}
-			for _, n := range nextWrites(p) {
-				if calls, known := h.calls(s, p.Object, n.op, n.subresource); calls {
-					if !known || !b.known {
-						guessed = append(guessed, p.Ref)
-						break
+			spoken = append(spoken, h.evidence)
+		}
+		if len(spoken) > 0 { // its configuration was not read, or was deleted since
+			out = append(out, diagnose.Finding{
+				Subject: p.Ref, Explains: []snapshot.Ref{p.Ref}, Evidence: spoken, Confidence: diagnose.Fresh(s, diagnose.Certain, spoken),
+				Message: fmt.Sprintf("The API server refuses what pod %s waits for, because it fails to call an admission webhook; its configuration was not read, or does not exist any more.", p.Ref.Name),
+			})
+		}
+		for _, n := range nextWrites(s, p) {
+			for _, g := range chain.Gates(p.Object, n.Op, n.Subresource) {
+				if g.Blocks() && (g.Kind == admission.MutatingWebhook || g.Kind == admission.ValidatingWebhook) {
+					w := met.at(g)
+					w.gate = g // with what is known of its server
+					if !named[g.Name] {
+						w.add(p, g.Sure && g.Backend.Found)
 					}
-					f.Explains = append(f.Explains, p.Ref)
-					nodes = nodes && (p.facts.Ready != "" || p.Stage == stuck.FinalizersOnly || p.Stage == stuck.NodeGone || p.Stage == stuck.NeverScheduled)
-					break
 				}
 			}
 		}
-		sure := len(f.Explains) > 0
-		if !sure {
-			f.Explains = guessed
-		}
-		if len(f.Explains) == 0 {
-			continue
-		}
-		f.Subject = h.config
-		f.Evidence = slices.Concat(b.ev, spoken)
-		f.Evidence = append(f.Evidence, diagnose.Evidence{Object: h.config.String(), Field: "webhooks[" + h.name + "].failurePolicy", Value: string(admissionv1.Fail)})
-		why := b.why
-		switch {
-		case len(spoken) > 0:
-			f.Confidence = diagnose.Fresh(s, diagnose.Certain, spoken)
-			if why == "" {
-				why = "the API server fails to call it"
-			}
-		case !sure:
-			f.Confidence = diagnose.Possible
-			f.Decide = "Change the pod's status with --dry-run=server: the answer names the webhook if it is in the way."
-		case b.gone && nodes:
-			f.Confidence = diagnose.Certain
-		default:
-			f.Confidence = diagnose.Likely
-			f.Decide = "Change the pod's status with --dry-run=server: the answer names the webhook if it is in the way."
-		}
-		if len(namespacesOf(f.Explains)) > 1 {
-			f.Reach = scope.ReachCluster
-		}
-		f.Message = fmt.Sprintf("Webhook %q refuses changes to pods, because %s and its failurePolicy is Fail. It is in the way of %s: %s.",
-			h.name, why, count(len(f.Explains), "stuck pod"), some(f.Explains))
-		out = append(out, f)
+	}
+	for _, k := range met.order {
+		out = append(out, unavailable(s, met.of[k]))
 	}
 	return out
 }
 
-// write is a request that the API server would have to accept for a pod to move on.
-type write struct {
-	op          admissionv1.OperationType
-	subresource string
-}
-
-// nextWrites are the requests that a stuck pod waits for. A pod on a node in trouble waits for the node instead.
-func nextWrites(p inGroup) []write {
-	status := write{admissionv1.Update, "status"}
-	remove := write{admissionv1.Delete, ""}
+// unavailable is the finding about a webhook that does not answer.
+func unavailable(s *snapshot.Snapshot, w *inWay) diagnose.Finding {
+	g := w.gate
+	f := diagnose.Finding{Subject: g.Ref, Explains: w.explains, Evidence: slices.Concat(g.Backend.Evidence, w.spoken)}
+	f.Evidence = append(f.Evidence, diagnose.Evidence{Object: g.Ref.String(), Field: "webhooks[" + g.Name + "].failurePolicy", Value: string(admissionv1.Fail)})
+	const decide = "Change the pod's status with --dry-run=server: the answer names the webhook if it is in the way."
+	why := g.Backend.Why
 	switch {
-	case p.Stage == stuck.FinalizersOnly:
-		return []write{{admissionv1.Update, ""}}
-	case p.Stage == stuck.NodeGone, p.Stage == stuck.NeverScheduled:
-		if snapshot.IsTerminal(p.Object) {
-			return []write{remove}
+	case len(w.spoken) > 0:
+		f.Confidence = diagnose.Fresh(s, diagnose.Certain, w.spoken)
+		if g.Backend.State != admission.Down {
+			why = "the API server fails to call it (" + failure(w.spoken[0].Value) + ")"
 		}
-		return []write{status, remove}
-	case p.facts.Broken():
-		return nil
-	case p.Stage == stuck.KillUnconfirmed:
-		return []write{status}
-	case p.Stage == stuck.Cleanup:
-		return []write{remove}
-	case p.State == stuck.Pending && p.Node != "":
-		return []write{status}
+	case len(w.explains) == 0:
+		f.Explains, f.Confidence, f.Decide = w.guessed, diagnose.Possible, decide
+	case g.Backend.Gone && w.knowing:
+		f.Confidence = diagnose.Certain
+	default:
+		f.Confidence, f.Decide = diagnose.Likely, decide
 	}
-	return nil
-}
-
-// refusals cites the events about the pod in which the API server names the webhook
-// (apiserver/pkg/util/webhook/error.go).
-func refusals(s *snapshot.Snapshot, p stuck.Pod, name string) []diagnose.Evidence {
-	var out []diagnose.Evidence
-	for _, e := range s.Events(p.Ref) {
-		if strings.Contains(e.Message, "failed calling webhook") && strings.Contains(e.Message, `"`+name+`"`) {
-			out = append(out, diagnose.EventEvidence(e))
+	if len(namespacesOf(f.Explains)) > 1 {
+		f.Reach = scope.ReachCluster
+	}
+	f.Message = fmt.Sprintf("Webhook %q refuses changes to pods, because %s and its failurePolicy is Fail. It is in the way of %s: %s.",
+		g.Name, why, count(len(f.Explains), "stuck pod"), some(f.Explains))
+	var own []snapshot.Ref
+	for _, p := range g.Backend.Pods {
+		if slices.ContainsFunc(f.Explains, func(e snapshot.Ref) bool { return e.Namespace == p.Namespace && e.Name == p.Name }) {
+			own = append(own, p)
 		}
 	}
-	if len(out) > 2 {
-		out = out[len(out)-2:]
+	if len(own) > 0 {
+		f.Message += fmt.Sprintf(" Its own server is among them (%s): it cannot come up before it answers, and so locks itself out.", some(own))
 	}
-	return out
-}
-
-func namespacesOf(refs []snapshot.Ref) map[string]bool {
-	out := map[string]bool{}
-	for _, r := range refs {
-		out[r.Namespace] = true
+	if len(g.Conditions) > 0 && f.Confidence == diagnose.Possible {
+		f.Message += " It has match conditions, which only the API server can evaluate."
 	}
-	return out
+	return f
 }

@@ -7,11 +7,22 @@ import "github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 // All returns the causes of this subject, in the order of its files.
 func All() []diagnose.Cause {
 	return []diagnose.Cause{
+		admissionDeniesUpdate(),
 		ccmUninitializedTaint(),
 		controlPlaneDown(),
+		evictionBlockedByPDB(),
 		foregroundDeletionWaiting(),
 		foreignFinalizerControllerGone(),
+		gcBlockedConversionWebhook(),
 		jobTrackingFinalizerOrphan(),
+		namespaceContentRemaining(),
+		namespaceDiscoveryFailure(),
+		podSecurityDeniesCreate(),
+		podTemplateInvalid(),
+		quotaBlocksCreate(),
+		templateNamesMissingObject(),
+		undecryptableObject(),
+		webhookBlocksCreate(),
 		webhookMutatesImmutableOnUpdate(),
 		webhookUnavailableBlocksUpdate(),
 	}

@@ -3,9 +3,11 @@ package network
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
@@ -28,9 +30,10 @@ func installsCNI(p *corev1.Pod) bool {
 
 // agents is what the picture tells of a node's network provider.
 type agents struct {
-	words []string // one for each of its pods on the node
-	ill   bool     // one of them is not ready
-	none  string   // the DaemonSet that has pods elsewhere and none here, where all pods of the node were read
+	words []string      // one for each of its pods on the node
+	ill   bool          // one of them is not ready
+	runs  time.Duration // how long the one that started last has run; 0 where none runs
+	none  string        // the DaemonSet that has pods elsewhere and none here, where all pods of the node were read
 	ev    []diagnose.Evidence
 }
 
@@ -47,7 +50,14 @@ func agentsOn(s *snapshot.Snapshot, node string) agents {
 			here[p.Namespace+"/"+c.Name] = true
 		}
 		st := snapshot.StatusOf(p)
-		a.words = append(a.words, fmt.Sprintf("%s/%s is %s, %d of %d ready", p.Namespace, p.Name, st.Word, st.Ready, st.Containers))
+		word := fmt.Sprintf("%s/%s is %s, %d of %d ready", p.Namespace, p.Name, st.Word, st.Ready, st.Containers)
+		if d := runsFor(p, s.Now()); d > 0 {
+			word += fmt.Sprintf(", started %s ago", duration.HumanDuration(d))
+			if a.runs == 0 || d < a.runs {
+				a.runs = d
+			}
+		}
+		a.words = append(a.words, word)
 		if st.Ready < st.Containers {
 			a.ill = true
 		}
@@ -69,6 +79,20 @@ func agentsOn(s *snapshot.Snapshot, node string) agents {
 	return a
 }
 
+// runsFor is how long the container of the pod that started last has run; 0 where none runs.
+func runsFor(p *corev1.Pod, now time.Time) time.Duration {
+	var latest time.Time
+	for i := range p.Status.ContainerStatuses {
+		if r := p.Status.ContainerStatuses[i].State.Running; r != nil && r.StartedAt.After(latest) {
+			latest = r.StartedAt.Time
+		}
+	}
+	if latest.IsZero() {
+		return 0
+	}
+	return max(now.Sub(latest), 0)
+}
+
 // String says it in a sentence, with a space before it; empty where nothing is known.
 func (a agents) String() string {
 	switch {
@@ -79,3 +103,6 @@ func (a agents) String() string {
 	}
 	return ""
 }
+
+// wellFor tells whether the provider's pods on the node are all ready and started so long ago.
+func (a agents) wellFor(d time.Duration) bool { return len(a.words) > 0 && !a.ill && a.runs >= d }

@@ -2,20 +2,19 @@ package network
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
-	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
 )
 
 func cniDelAPIServerUnreachable() diagnose.Cause {
-	none := []string{"sandbox image", "pull image", "pull and unpack", "dial tcp 127.0.0.1", "dial tcp [::1]", "/v2/"}
 	return diagnose.Cause{
 		Code: "ST405", Slug: "cni-del-apiserver-unreachable",
 		Doc: diagnose.Doc{
 			Title:   "The node's network plugin cannot reach the API server",
-			Symptom: `Pods stay in Terminating, and new ones in ContainerCreating, with a "dial tcp …:443" error of the network plugin. The node is Ready, because kubelet reaches the API server by another address.`,
+			Symptom: `Pods stay in Terminating, and new ones in ContainerCreating, with a "dial tcp …:443" error, a timeout or an x509 error of the network plugin. The node is Ready, because kubelet reaches the API server by another address.`,
 			Mechanism: "Network plugins ask the API server about pods and address pools, mostly through the address of the kubernetes Service. That address works only where kube-proxy, or what stands in for it, " +
 				"programs the node, and where no firewall or stale rule is in the way. The pod's processes are dead by then: the runtime takes the network down last.",
 			Confirm: []string{
@@ -42,31 +41,34 @@ func cniDelAPIServerUnreachable() diagnose.Cause {
 		},
 		Reach: scope.ReachNode,
 		Needs: []snapshot.Kind{snapshot.Event},
-		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
-			var texts []diagnose.Text
-			for _, port := range []string{":443", ":6443"} {
-				texts = append(texts, diagnose.Text{
-					All:  []string{"dial tcp", port},
-					Any:  []string{"i/o timeout", "connection refused", "no route to host", "context deadline exceeded"},
-					None: none,
-				})
+		Cluster: func(s *snapshot.Snapshot, r scope.Result) []diagnose.Finding {
+			all := hearing(s, r, says(sayNoAPI))
+			var out []diagnose.Finding
+			for _, h := range all {
+				f := diagnose.Finding{
+					Subject: h.subject(), Explains: h.pods, Confidence: diagnose.Likely, Evidence: h.ev,
+					Message: fmt.Sprintf("The network plugin on node %s does not reach the API server, so that it does not %s: %s.%s", h.node, h.calls(), quote(last(h.ev)), spread(all, r.Nodes)),
+				}
+				if said := strings.ToLower(last(h.ev)); strings.Contains(said, "x509:") {
+					f.Message = fmt.Sprintf("The network plugin on node %s does not accept the API server's certificate, so that it does not %s: %s.%s", h.node, h.calls(), quote(last(h.ev)), spread(all, r.Nodes))
+					f.Alternatives = []string{"clock-skew", "cni-token-expired"}
+					f.Decide = "An unknown authority: the plugin's kubeconfig on the node is older than the cluster's authority, and the provider's pod has to write it anew. An expired certificate: the API server's, or a wrong clock of the node."
+				} else if len(all) > 1 {
+					f.Alternatives = []string{"control-plane-down"}
+					f.Decide = "Whether the address in the message answers from the nodes' hosts. If the API server as such is slow or down, kubelets notice too: their leases get old."
+				}
+				out = append(out, f)
 			}
-			// Some distributions put a proxy of the API server on every node.
-			texts = append(texts, diagnose.Text{
-				All: []string{"dial tcp 127.0.0.1", "/api"}, Any: []string{"connection refused", "i/o timeout"}, None: []string{"sandbox image"},
-			})
-			ev := sandboxEvents(s, p, []string{reasonCreate, reasonKill}, texts...)
-			if len(ev) == 0 {
-				return diagnose.Finding{}, false
-			}
-			what := "set up"
-			if p.State == stuck.Terminating {
-				what = "take down"
-			}
-			return diagnose.Finding{
-				Subject: nodeRef(p), Confidence: diagnose.Likely, Evidence: ev,
-				Message: fmt.Sprintf("The network plugin on node %s cannot reach the API server, so that it does not %s pods' networks: %s.", p.Node, what, quote(last(ev))),
-			}, true
+			return out
+		},
+		Log: []diagnose.LogMatch{
+			{Text: diagnose.Text{
+				All: []string{"dial tcp"}, Any: []string{"error getting ClusterInformation", "error getting k8s client", "Multus:", "plugin type=", "networkPlugin cni", "NetworkPlugin cni", "CNI network", "ADD was an error", "DEL was an error", "network for sandbox", "network for pod sandbox"},
+				None: []string{"dial tcp 127.0.0.1", "dial tcp [::1]", "sandbox image", "pull image", "/v2/", "dial unix"},
+			}},
+			{Text: diagnose.Text{
+				All: []string{"error getting ClusterInformation"}, Any: []string{"context deadline exceeded", "TLS handshake timeout", "x509:", "Client.Timeout exceeded", ": Service Unavailable"},
+			}},
 		},
 	}
 }

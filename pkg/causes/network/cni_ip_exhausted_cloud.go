@@ -37,32 +37,51 @@ func cniIPExhaustedCloud() diagnose.Cause {
 		Reach: scope.ReachShared,
 		Needs: []snapshot.Kind{snapshot.Event},
 		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
-			if r, ok := rangeOf(s, p); ok {
-				if !r.full() {
-					return diagnose.Finding{}, false
-				}
-				return diagnose.Finding{
-					Subject: nodeRef(p), Confidence: diagnose.Certain, Reach: scope.ReachNode, Evidence: r.ev,
-					Message: fmt.Sprintf("Node %s has no address left in %s-%s: its pods hold %d of the %d.", p.Node, r.from, r.to, r.used, r.size),
-				}, true
-			}
-			ev := sandboxEvents(s, p, []string{reasonCreate}, diagnose.Text{Any: []string{
-				"failed to assign an IP address to container", // amazon-vpc-cni-k8s
-				"no more free affine blocks",                  // Calico
-				"Assigned 0 out of 1 requested IPv",           // Calico
-				"Could not allocate IP in range",              // Whereabouts
-				"range is full",                               // Cilium
-			}})
-			if len(ev) == 0 {
+			r, ok := rangeOf(s, p)
+			if !ok || !r.full() {
 				return diagnose.Finding{}, false
 			}
 			return diagnose.Finding{
-				Subject: nodeRef(p), Confidence: diagnose.Likely, Evidence: ev,
-				Message:      fmt.Sprintf("The network plugin on node %s gets no address for new pods: %s.%s", p.Node, quote(last(ev)), agentsOn(s, p.Node)),
-				Alternatives: []string{"cni-chained-plugin-dead"},
-				Decide:       "The plugin's own log on the node tells an empty pool from an agent that cannot ask for more.",
+				Subject: nodeRef(p), Confidence: diagnose.Certain, Reach: scope.ReachNode, Evidence: r.ev,
+				Message: fmt.Sprintf("Node %s has no address left in %s-%s: its pods hold %d of the %d.", p.Node, r.from, r.to, r.used, r.size),
 			}, true
 		},
-		Log: []string{"failed to assign an IP address to container", "no more free affine blocks", "InsufficientFreeAddressesInSubnet"},
+		Cluster: func(s *snapshot.Snapshot, r scope.Result) []diagnose.Finding {
+			all := hearing(s, r, says(sayNoAddress))
+			var out []diagnose.Finding
+			for _, h := range all {
+				a := agentsOn(s, h.node)
+				f := diagnose.Finding{
+					Subject: h.subject(), Explains: h.pods, Confidence: diagnose.Likely, Evidence: append(h.ev, a.ev...),
+					Message:      fmt.Sprintf("The network plugin on node %s gets no address for new pods: %s.%s%s", h.node, quote(last(h.ev)), spread(all, r.Nodes), a),
+					Alternatives: []string{"cni-chained-plugin-dead"},
+					Decide:       "The plugin's own log on the node tells an empty pool from an agent that cannot ask for more.",
+				}
+				switch {
+				case a.ill:
+					f.Confidence = diagnose.Possible // what hands out addresses there is not well itself
+				case len(all) == 1 && r.Nodes > 1:
+					f.Decide = "Other nodes get addresses: either this machine carries as many as its interfaces can, or its agent cannot ask for more. The plugin's own log on the node tells."
+				case len(all) > 1:
+					f.Decide = "Several nodes get none: the subnet or the pool is used up, or what hands out its parts (an operator, the cloud's API) refuses. Free addresses of the pool tell, and that part's log."
+				}
+				out = append(out, f)
+			}
+			return out
+		},
+		Log: []diagnose.LogMatch{
+			{Text: diagnose.Text{Any: []string{
+				"failed to assign an IP address to container", "no available IP/Prefix addresses", "InsufficientFreeAddressesInSubnet", "InsufficientCidrBlocks",
+				"no more free affine blocks", "Assigned 0 out of 1 requested IPv", "due to per host block limit",
+				"Could not allocate IP in range", "postIpamFailure range is full", "postIpamFailure  range is full", "postIpamFailure \"range is full\"",
+				"Failed to allocate address: No available addresses", "No available address pools", "not enough IPs available for", "waiting on Azure CNS to allocate more",
+				"InvalidVSwitchId.IpNotEnough", "error get allocated eniip", "NoAvailableAddress", "no address allocated to pod", "all IP used out",
+			}}},
+			{
+				Text:       diagnose.Text{Any: []string{"unable to allocate IP via local cilium agent", "error calling DHCP.Allocate"}, None: []string{"dial unix"}},
+				Confidence: diagnose.Possible, Alternatives: []string{"cni-chained-plugin-dead"},
+				Decide: "Whether the agent, or the DHCP server, answers at all: its own log tells.",
+			},
+		},
 	}
 }

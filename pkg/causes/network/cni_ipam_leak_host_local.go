@@ -2,6 +2,7 @@ package network
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
@@ -14,7 +15,7 @@ func cniIPAMLeakHostLocal() diagnose.Cause {
 		Code: "ST402", Slug: "cni-ipam-leak-host-local",
 		Doc: diagnose.Doc{
 			Title:   "The node's address range is used up by addresses that no pod holds",
-			Symptom: `Pods stay in ContainerCreating on one node with "no IP addresses available in range set", although the node runs far fewer pods than the range has addresses.`,
+			Symptom: `Pods stay in ContainerCreating on one node with "no IP addresses available in range set" (or "… in network"), although the node runs far fewer pods than the range has addresses.`,
 			Mechanism: "The host-local plugin keeps one file for each address in /var/lib/cni/networks on the node and gives an address back when it is called with DEL. " +
 				"Sandboxes that vanish without that call (a hard reboot, a wiped runtime, failed starts) leave their files behind until the range is full.",
 			Confirm: []string{
@@ -42,6 +43,11 @@ func cniIPAMLeakHostLocal() diagnose.Cause {
 				return diagnose.Finding{}, false
 			}
 			f := diagnose.Finding{Subject: nodeRef(p), Confidence: diagnose.Likely, Evidence: r.ev}
+			if !strings.Contains(strings.ToLower(last(r.ev)), "no ip addresses available in") {
+				f.Subject, f.Reach = p.Ref, scope.ReachPod
+				f.Message = fmt.Sprintf("The host-local plugin on node %s still holds a reservation that is in the way of the pod: %s.", p.Node, quote(last(r.ev)))
+				return f, true
+			}
 			if r.counted {
 				f.Message = fmt.Sprintf("Node %s has no address left in %s-%s (%d addresses), but its pods hold only %d of them: the other reservations are leftovers.",
 					p.Node, r.from, r.to, r.size, r.used)
@@ -55,6 +61,13 @@ func cniIPAMLeakHostLocal() diagnose.Cause {
 			f.Decide = "Count the pods on the node that have an address of the range, and compare with the size of the range."
 			return f, true
 		},
-		Log: []string{"no IP addresses available in range set"},
+		Log: []diagnose.LogMatch{
+			{
+				Text:         diagnose.Text{Any: []string{"no IP addresses available in range set", "no IP addresses available in network"}},
+				Alternatives: []string{"cni-ip-exhausted-cloud"},
+				Decide:       "Count the pods on the node that have an address of the range, and compare with the size of the range.",
+			},
+			{Text: diagnose.Text{All: []string{"duplicate allocation is not allowed"}}},
+		},
 	}
 }

@@ -36,10 +36,7 @@ func cniNetAttachDefMissing() diagnose.Cause {
 		Reach: scope.ReachPod,
 		Needs: []snapshot.Kind{snapshot.Event},
 		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
-			ev := sandboxEvents(s, p, []string{reasonCreate, reasonNoNetwork},
-				diagnose.Text{Any: []string{"cannot find a network-attachment-definition", "GetCNIConfigFromFile", "/etc/cni/multus/net.d"}},
-				diagnose.Text{All: []string{"not found"}, Any: []string{"network-attachment-definitions.k8s.cni.cncf.io", "networkattachmentdefinition"}},
-			)
+			ev := sandboxEvents(s, p, []string{reasonCreate, reasonNoNetwork}, says(sayNoDefinition))
 			if len(ev) == 0 {
 				return diagnose.Finding{}, false
 			}
@@ -53,6 +50,10 @@ func cniNetAttachDefMissing() diagnose.Cause {
 				Subject: p.Ref, Confidence: sure, Evidence: ev,
 				Message: fmt.Sprintf("Multus does not find a network that the pod asks for: %s.%s", quote(ev[0].Value), wants),
 			}, true
+		},
+		Log: []diagnose.LogMatch{
+			{Text: diagnose.Text{Any: []string{"cannot find a network-attachment-definition", "err in GetCNIConfigFromFile", "No networks found in /etc/cni/multus/net.d", "could not find network attachment definition"}}},
+			{Text: diagnose.Text{All: []string{"network-attachment-definitions.k8s.cni.cncf.io", "not found"}}},
 		},
 	}
 }

@@ -18,7 +18,7 @@ func cniNotInitialized() diagnose.Cause {
 		Doc: diagnose.Doc{
 			Title:   "The node has no working network plugin",
 			Symptom: "Pods that need a network of their own stay in ContainerCreating on the node; pods with hostNetwork start. The node is not Ready and says NetworkPluginNotReady.",
-			Mechanism: "The runtime finds no valid configuration in /etc/cni/net.d, or could not load it. The network provider's DaemonSet pod writes that file when it runs, " +
+			Mechanism: "The runtime finds no valid configuration in /etc/cni/net.d, or could not load it, or does not find the binary that it names in /opt/cni/bin. The network provider's DaemonSet pod writes that file when it runs, " +
 				"so its pod is missing on the node, cannot start, or was removed together with the file.",
 			Confirm: []string{
 				`kubectl get node {node} -o jsonpath='{.status.conditions[?(@.type=="Ready")].message}'`,
@@ -50,15 +50,18 @@ func cniNotInitialized() diagnose.Cause {
 		Optional: []snapshot.Kind{snapshot.Event, snapshot.Node},
 		Pod:      cniNotInitializedPod,
 		Node:     cniNotInitializedNode,
-		Log:      []string{"cni plugin not initialized", "cni config uninitialized", "No networks found in /etc/cni/net.d", "no CNI configuration file in /etc/cni/net.d"},
+		Log: []diagnose.LogMatch{
+			{Text: diagnose.Text{Any: []string{
+				"NetworkPluginNotReady", "cni plugin not initialized", "cni config uninitialized", "cni config not initialized", "No networks found in /etc/cni/net.d", "no CNI configuration file in",
+				"cni config load failed", "no network config found in /etc/cni/net.d", "no valid networks found in /etc/cni/net.d", "Kubenet does not have netConfig", "Missing CNI default network",
+				"failed to load cni during init", "Container runtime network not ready",
+			}}},
+			{
+				Text: binaryMissing(), Alternatives: []string{"cni-chained-plugin-dead"},
+				Decide: "Whether the plugin's binary is in /opt/cni/bin on the host, and who was to put it there.",
+			},
+		},
 	}
-}
-
-func notInitialized() diagnose.Text {
-	return diagnose.Text{Any: []string{
-		"NetworkPluginNotReady", "network plugin is not ready", "cni plugin not initialized", "cni config uninitialized", "cni config not initialized",
-		"cni not initialized", "no CNI configuration file in /etc/cni/net.d",
-	}}
 }
 
 // cniNotInitializedNode reads the node's own condition.
@@ -95,6 +98,14 @@ func cniNotInitializedPod(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, 
 	}
 	f := diagnose.Finding{Subject: nodeRef(p), Confidence: diagnose.Likely, Evidence: ev}
 	f.Message = fmt.Sprintf("Node %s had no working network plugin when it last tried to start or stop pods.%s", p.Node, agentsOn(s, p.Node))
+	if binaryMissing().Match(last(ev)) {
+		// The configuration is there, so that the node is Ready, and the plugin itself is not.
+		f.Message = fmt.Sprintf("Node %s lacks a network plugin's binary: %s.%s", p.Node, quote(last(ev)), agentsOn(s, p.Node))
+		f.Alternatives = []string{"cni-chained-plugin-dead"}
+		f.Decide = "Whether the plugin's binary is in /opt/cni/bin on the host, and who was to put it there."
+		f.Confidence = diagnose.Fresh(s, diagnose.Likely, ev)
+		return f, true
+	}
 	if n := s.Node(p.Node); n != nil {
 		if c := snapshot.NodeCondition(n, corev1.NodeReady); c != nil && c.Status == corev1.ConditionTrue {
 			if ev[len(ev)-1].Last.Before(c.LastTransitionTime.Time) {
@@ -112,7 +123,7 @@ func cniNotInitializedPod(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, 
 const repeated = 6 * time.Minute
 
 func notReadyEvents(s *snapshot.Snapshot, p stuck.Pod) []diagnose.Evidence {
-	return sandboxEvents(s, p, []string{reasonNotReady, reasonCreate, reasonKill}, notInitialized())
+	return sandboxEvents(s, p, []string{reasonNotReady, reasonCreate, reasonKill}, says(sayNotInitialized))
 }
 
 // waitsForNetwork tells whether the pod still needs its sandbox's network: it starts, has none yet, and does not use

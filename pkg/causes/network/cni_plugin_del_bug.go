@@ -38,13 +38,10 @@ func cniPluginDelBug() diagnose.Cause {
 		Needs: []snapshot.Kind{snapshot.Event},
 		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 			c := diagnose.Likely
-			ev := sandboxEvents(s, p, []string{reasonKill}, diagnose.Text{All: []string{"requested interface name", "already assigned"}})
+			ev := sandboxEvents(s, p, []string{reasonKill}, says(sayNoDelete))
 			if len(ev) == 0 {
 				c = diagnose.Possible
-				ev = sandboxEvents(s, p, []string{reasonKill}, diagnose.Text{
-					Any:  []string{"failed to destroy network for", "failed to teardown pod", "failed (delete)"},
-					None: told(),
-				})
+				ev = sandboxEvents(s, p, []string{reasonKill}, func(m string) bool { return takesDown(m) && saysNothingKnown(m) })
 			}
 			if len(ev) == 0 {
 				return diagnose.Finding{}, false
@@ -58,6 +55,18 @@ func cniPluginDelBug() diagnose.Cause {
 				f.Decide = "The log of the plugin's pod on the node, and whether pods end on other nodes with the same plugin version."
 			}
 			return f, true
+		},
+		Log: []diagnose.LogMatch{
+			{Text: diagnose.Text{All: []string{"requested interface name", "already assigned"}}},
+			{Text: diagnose.Text{Any: []string{"del cmd: failed to process delete request", "failed to get the cached delegates file", "did not find reserved IP for container", "delegateDel: error invoking"}, None: []string{"unexpected end of JSON", "failed to parse netconf"}}},
+			{
+				Text: diagnose.Text{
+					Any:  []string{"failed to destroy network for sandbox", "failed to destroy network for pod sandbox", "failed to teardown pod"},
+					None: []string{"unauthorized", "dial tcp", "dial unix", "forbidden", "unexpected end of JSON", "failed to find plugin", "cilium agent", "/var/lib/calico/nodename", "subnet.env", "device or resource busy", "context deadline exceeded", "resource temporarily unavailable", "not initialized", "uninitialized"},
+				},
+				Confidence: diagnose.Possible, Alternatives: []string{"cni-chained-plugin-dead", "cni-state-corrupt", "cni-del-apiserver-unreachable"},
+				Decide: "The log of the plugin's pod on the node, and whether pods end on other nodes with the same plugin version.",
+			},
 		},
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
-	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
 )
 
 func cniPluginFails() diagnose.Cause {
@@ -33,31 +32,38 @@ func cniPluginFails() diagnose.Cause {
 		},
 		Reach: scope.ReachNode,
 		Needs: []snapshot.Kind{snapshot.Event},
-		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
-			ev := sandboxEvents(s, p, []string{reasonCreate}, diagnose.Text{
-				Any: []string{
-					"failed to setup network for sandbox",  // containerd
-					"failed to set up sandbox container",   // dockershim
-					"networkPlugin cni failed to set up",   // dockershim
-					"failed to create pod network sandbox", // CRI-O
-					"failed (add)",
-				},
-				None: told(),
-			})
-			if len(ev) == 0 {
-				return diagnose.Finding{}, false
+		Cluster: func(s *snapshot.Snapshot, r scope.Result) []diagnose.Finding {
+			all := hearing(s, r, func(m string) bool { return !takesDown(m) && saysNothingKnown(m) })
+			var out []diagnose.Finding
+			for _, h := range all {
+				if h.starting == 0 {
+					continue // see cni-plugin-del-bug
+				}
+				who := "The network plugin"
+				if name := pluginOf(last(h.ev)); name != "" {
+					who = fmt.Sprintf("The network plugin %q", name)
+				}
+				a := agentsOn(s, h.node)
+				out = append(out, diagnose.Finding{
+					Subject: h.subject(), Explains: h.pods, Confidence: diagnose.Possible, Evidence: append(h.ev, a.ev...),
+					Message:      fmt.Sprintf("%s on node %s fails to set up pods' networks: %s.%s%s", who, h.node, quote(last(h.ev)), spread(all, r.Nodes), a),
+					Alternatives: []string{"cni-chained-plugin-dead", "cni-not-initialized", "cni-state-corrupt"},
+					Decide:       "The log of the plugin's pod on the node, and whether new pods start on other nodes.",
+				})
 			}
-			who := "The network plugin"
-			if name := pluginOf(last(ev)); name != "" {
-				who = fmt.Sprintf("The network plugin %q", name)
-			}
-			a := agentsOn(s, p.Node)
-			return diagnose.Finding{
-				Subject: nodeRef(p), Confidence: diagnose.Possible, Evidence: append(ev, a.ev...),
-				Message:      fmt.Sprintf("%s on node %s fails to set up pods' networks: %s.%s", who, p.Node, quote(last(ev)), a),
-				Alternatives: []string{"cni-chained-plugin-dead", "cni-not-initialized", "cni-state-corrupt"},
-				Decide:       "The log of the plugin's pod on the node, and whether new pods start on other nodes.",
-			}, true
+			return out
 		},
+		Log: []diagnose.LogMatch{{
+			Text: diagnose.Text{
+				Any: []string{"failed to setup network for sandbox", "failed to create pod network sandbox", "cni failed to set up pod", "ADD was an error", "error adding container to network"},
+				None: []string{
+					"unauthorized", "forbidden", "dial tcp", "dial unix", "no IP addresses available", "assign an IP address", "requested IPv", "range is full", "Could not allocate IP", "IPs available",
+					"available addresses", "unexpected end of JSON", "invalid character", "failed to find plugin", "Cilium agent", "/var/lib/calico/nodename", "subnet.env", "not initialized", "uninitialized",
+					"network-attachment-definition", "GetCNIConfigFromFile", "resource temporarily unavailable", "OS thread", "no space left", "too many open files", "file exists", "already exists", "sandbox image",
+				},
+			},
+			Confidence: diagnose.Possible, Alternatives: []string{"cni-chained-plugin-dead", "cni-not-initialized", "cni-state-corrupt"},
+			Decide: "The log of the plugin's pod on the node, and whether new pods start on other nodes.",
+		}},
 	}
 }

@@ -13,9 +13,9 @@ func cniStateCorrupt() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST409", Slug: "cni-state-corrupt",
 		Doc: diagnose.Doc{
-			Title:     "A state file of the network plugin on the node is cut short",
-			Symptom:   `Pods neither start nor end on one node; the network plugin answers with a JSON error such as "unexpected end of JSON input".`,
-			Mechanism: "Plugins keep results and reservations as JSON files on the node. A crash or a full disk while one was written leaves an empty or truncated file, which every later call stumbles over.",
+			Title:     "A configuration or state file of the network plugin on the node is broken",
+			Symptom:   `Pods neither start nor end on one node; the network plugin answers with a JSON error such as "unexpected end of JSON input", or cannot parse its configuration.`,
+			Mechanism: "Plugins keep results and reservations as JSON files on the node. A crash or a full disk while one was written leaves an empty or truncated file, which every later call stumbles over. A configuration written by hand, or for another version of the plugin, does the same.",
 			Confirm: []string{
 				"kubectl get events --field-selector involvedObject.name={pod} -n {namespace}",
 				`kubectl get node {node} -o jsonpath='{.status.conditions[?(@.type=="DiskPressure")].status}'`,
@@ -35,19 +35,23 @@ func cniStateCorrupt() diagnose.Cause {
 		Reach: scope.ReachNode,
 		Needs: []snapshot.Kind{snapshot.Event},
 		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
-			cni := []string{"plugin type=", "networkPlugin cni", "network for sandbox", "network for pod sandbox", "CNI"}
-			ev := sandboxEvents(s, p, []string{reasonCreate, reasonKill},
-				diagnose.Text{All: []string{"unexpected end of JSON input"}, Any: cni},
-				diagnose.Text{All: []string{"invalid character", "looking for beginning of"}, Any: cni},
-			)
+			ev := sandboxEvents(s, p, []string{reasonCreate, reasonKill}, says(sayBroken))
 			if len(ev) == 0 {
 				return diagnose.Finding{}, false
 			}
 			return diagnose.Finding{
 				Subject: nodeRef(p), Confidence: diagnose.Likely, Evidence: ev,
-				Message: fmt.Sprintf("The network plugin on node %s reads a file of its own, or an answer of its agent, that is no whole JSON: %s.", p.Node, quote(last(ev))),
+				Message:      fmt.Sprintf("The network plugin on node %s reads a configuration, a file of its own, or an answer of its agent, that is broken: %s.", p.Node, quote(last(ev))),
+				Alternatives: []string{"cni-chained-plugin-dead"},
+				Decide:       "Whether a file in /etc/cni/net.d or /var/lib/cni on the host is empty or cut short; if none is, it was the answer of the plugin's agent.",
 			}, true
 		},
-		Log: []string{"netplugin failed but error parsing its diagnostic message"},
+		Log: []diagnose.LogMatch{
+			{Text: diagnose.Text{Any: []string{
+				"netplugin failed but error parsing its diagnostic message", "error parsing configuration list", "incompatible CNI versions", "unsupported CNI result version", "Required prevResult missing", "timed out locking store",
+			}, None: []string{"No available addresses"}}},
+			{Text: diagnose.Text{All: []string{"unexpected end of JSON input"}, Any: []string{"plugin type=", "cni", "network for sandbox", "netconf"}}},
+			{Text: diagnose.Text{All: []string{"Error loading CNI config"}}},
+		},
 	}
 }

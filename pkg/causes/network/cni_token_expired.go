@@ -2,12 +2,16 @@ package network
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
-	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
 )
+
+// tokenLife is how long the token of a plugin lives that asks for one of a day, as Calico's does (node/pkg/cni/token_watch.go
+// defaultCNITokenValiditySeconds, renewed when a quarter of it is over), less some hours for when it was written.
+const tokenLife = 20 * time.Hour
 
 func cniTokenExpired() diagnose.Cause {
 	return diagnose.Cause{
@@ -35,27 +39,39 @@ func cniTokenExpired() diagnose.Cause {
 		},
 		Reach: scope.ReachNode,
 		Needs: []snapshot.Kind{snapshot.Event},
-		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
-			ev := sandboxEvents(s, p, []string{reasonCreate, reasonKill}, diagnose.Text{
-				All:  []string{"unauthorized"},
-				Any:  []string{"ClusterInformation", "plugin type=", "networkPlugin cni", "network for sandbox", "network for pod sandbox", "CNI network", "CNI request"},
-				None: []string{"sandbox image", "pull image", "pull access"},
-			})
-			if len(ev) == 0 {
-				return diagnose.Finding{}, false
+		Cluster: func(s *snapshot.Snapshot, r scope.Result) []diagnose.Finding {
+			all := hearing(s, r, says(sayRefused))
+			var out []diagnose.Finding
+			for _, h := range all {
+				who := "The network plugin"
+				if name := pluginOf(last(h.ev)); name != "" {
+					who = fmt.Sprintf("The network plugin %q", name)
+				}
+				a := agentsOn(s, h.node)
+				f := diagnose.Finding{
+					Subject: h.subject(), Explains: h.pods, Confidence: diagnose.Likely, Evidence: append(h.ev, a.ev...),
+					Message:      fmt.Sprintf("%s on node %s is refused by the API server (Unauthorized), so that it cannot %s there.%s%s", who, h.node, h.calls(), spread(all, r.Nodes), a),
+					Alternatives: []string{"clock-skew"},
+					Decide:       "Only some nodes, and a provider pod that has run there for a day or more: the token. All nodes at once: its ServiceAccount, or the API server's signing key. A wrong clock shows in the age of the node's lease.",
+				}
+				if (diagnose.Text{All: []string{"multus", "getting pod"}}).Match(last(h.ev)) {
+					// Multus asks with the token of its DaemonSet's pod, which goes when that pod does.
+					f.Alternatives = append(f.Alternatives, "cni-chained-plugin-dead")
+					f.Decide += " Multus has it from its pod on the node: whether that runs, and since when."
+				}
+				if a.wellFor(tokenLife) {
+					f.Message += " A pod that has run longer than a token lives, and is well, points to a token that was not renewed."
+				}
+				out = append(out, f)
 			}
-			who := "The network plugin"
-			if name := pluginOf(last(ev)); name != "" {
-				who = fmt.Sprintf("The network plugin %q", name)
-			}
-			a := agentsOn(s, p.Node)
-			return diagnose.Finding{
-				Subject: nodeRef(p), Confidence: diagnose.Likely, Evidence: append(ev, a.ev...),
-				Message:      fmt.Sprintf("%s on node %s is refused by the API server (Unauthorized), so that it can neither set up nor take down pods' networks there.%s", who, p.Node, a),
-				Alternatives: []string{"clock-skew"},
-				Decide:       "Only some nodes, and a provider pod that has run there for a day or more: the token. All nodes at once: its ServiceAccount, or the API server's signing key. A wrong clock shows in the age of the node's lease.",
-			}, true
+			return out
 		},
-		Log: []string{"error getting ClusterInformation: connection is unauthorized"},
+		Log: []diagnose.LogMatch{
+			{Text: diagnose.Text{
+				All: []string{"unauthorized"}, Any: []string{"error getting ClusterInformation", "connection is unauthorized", "plugin type=", "networkPlugin cni", "network for sandbox", "network for pod sandbox", "CNI network", "ADD was an error", "DEL was an error"},
+				None: []string{"is forbidden", "sandbox image", "pull", "/v2/"},
+			}},
+			{Text: diagnose.Text{All: []string{"the server has asked for the client to provide credentials"}, Any: []string{"cni", "multus", "network for sandbox"}}},
+		},
 	}
 }

@@ -1,12 +1,14 @@
 package network
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
 )
@@ -17,25 +19,30 @@ const (
 	reasonKill      = "FailedKillPod"
 	reasonNotReady  = "NetworkNotReady"
 	reasonNoNetwork = "NoNetworkFound"
+	reasonSync      = "FailedSync"
 )
 
-// told are messages that a cause of its own knows; the causes that stand for "some CNI error" leave them alone.
-func told() []string {
-	return []string{
-		"no IP addresses available in range set", "failed to assign an IP address to container", "no more free affine blocks",
-		"Assigned 0 out of 1 requested", "Could not allocate IP in range", "range is full",
-		"unauthorized", "dial tcp", "dial unix", "unable to connect to Cilium agent", "failed to find plugin", "/var/lib/calico/nodename",
-		"/run/flannel/subnet.env", "multus.sock", "network-attachment-definition", "networkattachmentdefinition",
-		"GetCNIConfigFromFile", "/etc/cni/multus/net.d", "unexpected end of JSON input", "invalid character",
-		"container veth name provided", "already assigned", "cni plugin not initialized", "cni config uninitialized",
-		"cni config not initialized", "cni not initialized", "network plugin is not ready", "resource temporarily unavailable", "failed to create new OS thread",
-		"device or resource busy", "sandbox image", "too many open files", "no space left on device",
+// says is the rule of one cause: a message that has its words, and not those of a cause that comes first.
+func says(is saying) func(string) bool {
+	var texts []diagnose.Text
+	for _, v := range vocabulary() {
+		if v.is == is {
+			texts = v.texts
+		}
+	}
+	return func(message string) bool {
+		return slices.ContainsFunc(texts, func(t diagnose.Text) bool { return t.Match(message) }) && sayingOf(message) == is
 	}
 }
 
-// sandboxEvents cites the events about the pod's sandbox that have one of the texts, the last three of them. An event
-// of an attempt that was made good since is no evidence: a pod that has its sandbox is not asked why it has none.
-func sandboxEvents(s *snapshot.Snapshot, p stuck.Pod, reasons []string, texts ...diagnose.Text) []diagnose.Evidence {
+// saysNothingKnown is the rule of the causes that stand for some error of a plugin that no other cause knows.
+func saysNothingKnown(message string) bool {
+	return anyError().Match(message) && !foreign().Match(message) && sayingOf(message) == sayNothing
+}
+
+// sandboxEvents cites the events about the pod's sandbox that match, the last three of them. An event of an attempt that was made good since is
+// no evidence: a pod that has its sandbox is not asked why it has none.
+func sandboxEvents(s *snapshot.Snapshot, p stuck.Pod, reasons []string, match func(string) bool) []diagnose.Evidence {
 	if p.Object == nil {
 		return nil
 	}
@@ -57,17 +64,97 @@ func sandboxEvents(s *snapshot.Snapshot, p stuck.Pod, reasons []string, texts ..
 	}
 	var out []diagnose.Evidence
 	for _, e := range diagnose.Events(s, p) {
-		if !slices.Contains(reasons, e.Reason) {
-			continue
-		}
-		if slices.ContainsFunc(texts, func(t diagnose.Text) bool { return t.Match(e.Message) }) {
+		if about(e, reasons) && match(e.Message) {
 			out = append(out, diagnose.EventEvidence(e))
 		}
 	}
-	if len(out) > 3 {
-		out = out[len(out)-3:]
+	return newest(out, 3)
+}
+
+// about tells whether an event has one of the reasons. Kubelets before 1.10 put all failures under one, and what lost its reason in an excerpt goes by its
+// message.
+func about(e snapshot.EventRecord, reasons []string) bool {
+	if e.Reason != reasonSync {
+		return e.Reason == "" || slices.Contains(reasons, e.Reason)
+	}
+	return strings.Contains(e.Message, "CreatePodSandbox") && slices.Contains(reasons, reasonCreate) ||
+		strings.Contains(e.Message, "KillPodSandbox") && slices.Contains(reasons, reasonKill)
+}
+
+// newest keeps the last few of a list that is in order of time.
+func newest(ev []diagnose.Evidence, n int) []diagnose.Evidence {
+	if len(ev) > n {
+		return ev[len(ev)-n:]
+	}
+	return ev
+}
+
+// heard is what the stuck pods of one node say of its network.
+type heard struct {
+	node string
+	pods []snapshot.Ref
+	ev   []diagnose.Evidence // the newest word of each of up to three pods
+	// starting and ending count the pods by what they wait for.
+	starting, ending int
+}
+
+// subject is the node, or the pod where it has none.
+func (h heard) subject() snapshot.Ref {
+	if h.node == "" {
+		return h.pods[0]
+	}
+	return snapshot.Ref{Kind: snapshot.Node, Name: h.node}
+}
+
+// calls says which calls of the plugin fail.
+func (h heard) calls() string {
+	switch {
+	case h.ending == 0:
+		return "set up pods' networks"
+	case h.starting == 0:
+		return "take down pods' networks"
+	}
+	return "set up or take down pods' networks"
+}
+
+// hearing lists by node the stuck pods whose events about their sandbox match, in the order of the groups.
+func hearing(s *snapshot.Snapshot, r scope.Result, match func(string) bool) []heard {
+	var out []heard
+	for _, g := range r.Groups {
+		h := heard{node: g.Node}
+		for _, p := range g.Stuck {
+			ev := sandboxEvents(s, p, []string{reasonCreate, reasonKill}, match)
+			if len(ev) == 0 {
+				continue
+			}
+			h.pods = append(h.pods, p.Ref)
+			if len(h.ev) < 3 {
+				h.ev = append(h.ev, ev[len(ev)-1])
+			}
+			if p.State == stuck.Terminating {
+				h.ending++
+			} else {
+				h.starting++
+			}
+		}
+		if len(h.pods) > 0 {
+			out = append(out, h)
+		}
 	}
 	return out
+}
+
+// spread says on how many nodes it is heard, with a space before it; empty where there is but one node, or nobody knows how many there are.
+func spread(all []heard, nodes int) string {
+	switch {
+	case nodes < 2 || nodes < len(all):
+		return ""
+	case len(all) == nodes:
+		return fmt.Sprintf(" All %d nodes say so.", nodes)
+	case len(all) == 1:
+		return fmt.Sprintf(" Of %d nodes only this one says so.", nodes)
+	}
+	return fmt.Sprintf(" Of %d nodes, %d say so.", nodes, len(all))
 }
 
 // hasSandbox tells whether the pod's sandbox and network are there: by the condition that kubelet sets since 1.28, else because a container runs.
@@ -110,7 +197,7 @@ func pluginOf(message string) string {
 // quote is the end of a message, where the innermost error stands, short enough to be read.
 func quote(message string) string {
 	message = strings.Join(strings.Fields(strings.ReplaceAll(message, `\"`, `"`)), " ")
-	for _, mark := range []string{" desc = ", "failed (add): ", "failed (delete): ", "failed (check): "} {
+	for _, mark := range []string{" desc = ", "failed (add): ", "failed (delete): ", "failed (check): ", `" network: `} {
 		if i := strings.LastIndex(message, mark); i >= 0 {
 			message = message[i+len(mark):]
 		}

@@ -24,12 +24,12 @@ func (r addressRange) full() bool { return r.counted && r.used*10 >= r.size*9 }
 // rangeOf reads which range was full from "no IP addresses available in range set: <first>-<last>" (CNI plugins,
 // host-local allocator.go), and counts the addresses in it that the node's pods hold.
 func rangeOf(s *snapshot.Snapshot, p stuck.Pod) (addressRange, bool) {
-	const says = "no IP addresses available in range set"
-	r := addressRange{ev: sandboxEvents(s, p, []string{reasonCreate, reasonKill}, diagnose.Text{All: []string{says}})}
+	const full = "no ip addresses available in range set"
+	r := addressRange{ev: sandboxEvents(s, p, []string{reasonCreate, reasonKill}, says(sayRangeFull))}
 	if len(r.ev) == 0 {
 		return r, false
 	}
-	_, text, _ := strings.Cut(strings.ToLower(last(r.ev)), strings.ToLower(says))
+	_, text, _ := strings.Cut(strings.ToLower(last(r.ev)), full)
 	text, _, _ = strings.Cut(strings.TrimLeft(text, ": "), ",") // of several ranges the first
 	if i := strings.IndexAny(text, " \"\\)"); i >= 0 {
 		text = text[:i]

@@ -9,6 +9,7 @@ func All() []diagnose.Cause {
 	return []diagnose.Cause{
 		cniChainedPluginDead(),
 		cniDelAPIServerUnreachable(),
+		cniForbidden(),
 		cniIPExhaustedCloud(),
 		cniIPAMLeakHostLocal(),
 		cniNetAttachDefMissing(),

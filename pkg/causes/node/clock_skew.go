@@ -27,7 +27,7 @@ func clockSkew() diagnose.Cause {
 			Remedies: []diagnose.Remedy{
 				{ID: "fix-time-sync", Risk: diagnose.RiskLow, Text: "On the node: look at timedatectl or chronyc tracking, repair time synchronisation and step the clock. Pods retry by themselves."},
 			},
-			Refs: []string{"https://kubernetes.io/docs/concepts/architecture/leases/", "go: crypto/x509 Certificate.Verify"},
+			Refs: []string{"https://kubernetes.io/docs/concepts/architecture/leases/", "go: crypto/x509 Certificate.Verify", "https://github.com/kubernetes/kubernetes/issues/124022"},
 		},
 		Node: func(s *snapshot.Snapshot, g scope.Group) (diagnose.Finding, bool) {
 			l := s.NodeLease(g.Node)
@@ -58,6 +58,19 @@ func clockSkew() diagnose.Cause {
 			}
 			return f, len(f.Explains) > 0
 		},
-		Log: []string{"token not valid yet (nbf)"},
+		Log: append(append(
+			likelyLines(
+				saying("token not valid yet"), saying("token is not valid yet"), saying("token used before issued"), saying("Token is used before issued"),
+				// crypto/x509 says at which side of its time the certificate is seen.
+				saying("x509: certificate has expired or is not yet valid", " is before "),
+				saying("clock difference against peer", "too high"), // etcd
+				saying("Marking clocksource", "unstable because the skew is too large"),
+			),
+			// chronyd and ntpd name the seconds: a minute and more is what certificates and tokens do not forgive.
+			diagnose.LogMatch{Text: saying("System clock wrong by"), Pattern: `wrong by -?(\d{3,}|[6-9]\d)\.`, Confidence: diagnose.Certain},
+			diagnose.LogMatch{Text: saying("System clock was stepped by"), Pattern: `stepped by -?(\d{3,}|[6-9]\d)\.`, Confidence: diagnose.Certain},
+			diagnose.LogMatch{Text: saying("ntpd", "time reset "), Pattern: `time reset [+-]?(\d{3,}|[6-9]\d)\.`, Confidence: diagnose.Certain},
+		), fittingLines([]string{"kubelet-client-cert-expired"}, "What timedatectl or chronyc tracking says of the node's clock.",
+			saying("NTP synchronized: no"), saying("System clock synchronized: no"), saying("time jump detected"))...),
 	}
 }

@@ -17,11 +17,34 @@ func kubeletClientCertExpired() diagnose.Cause {
 				{ID: "approve-csr", Risk: diagnose.RiskLow, Text: "Approve the node's pending signing request, where there is one and it is genuine.", Command: "kubectl get csr"},
 				{ID: "renew-certificate", Risk: diagnose.RiskLow, Text: "On the node: give the kubelet a valid kubelet.conf or bootstrap token and restart it. Renewing the control plane's certificates does not renew this one."},
 			},
-			Refs: []string{"https://kubernetes.io/docs/reference/access-authn-authz/kubelet-tls-bootstrapping/", "https://github.com/kubernetes/kubeadm/issues/2054"},
+			Refs: []string{
+				"https://kubernetes.io/docs/reference/access-authn-authz/kubelet-tls-bootstrapping/", "https://github.com/kubernetes/kubeadm/issues/2054",
+				"https://github.com/kubernetes/kubernetes/issues/96256", "kubernetes: pkg/kubelet/certificate/transport.go", "kubernetes: pkg/kubelet/certificate/bootstrap/bootstrap.go",
+			},
 		},
-		Log: []string{
-			"part of the existing bootstrap client certificate", "The currently active client certificate has expired",
-			"unable to load bootstrap kubeconfig",
-		},
+		Log: expiredCertificateLines(),
 	}
+}
+
+func expiredCertificateLines() []diagnose.LogMatch {
+	out := certainLines(
+		saying("part of the existing bootstrap client certificate"), saying("currently active client certificate has expired"),
+		saying("since a valid client cert was found, but the server is not responsive"),
+	)
+	out = append(out, likelyLines(
+		saying("No valid client certificate is found"), saying("unable to load bootstrap kubeconfig"), saying("cannot create certificate signing request", "Unauthorized"),
+		saying("failed to run Kubelet", "bootstrap"), saying("Reached backoff limit, still unable to rotate certs"),
+	)...)
+	out = append(out, fittingLines([]string{"control-plane-down"}, "Whether a signing request of the node waits for approval (kubectl get csr), and when the certificate that the kubelet has ends.",
+		saying("Failed while requesting a signed certificate from the control plane"), saying("Certificate request was not signed"), saying("certificate request was not signed"),
+	)...)
+	out = append(out, fittingLines([]string{"clock-skew"},
+		"What date says on the node, and openssl x509 -noout -dates of /var/lib/kubelet/pki/kubelet-client-current.pem: an expired certificate, or a clock that is wrong.",
+		diagnose.Text{All: []string{"x509: certificate has expired or is not yet valid"}, None: []string{" is before ", "pull", "registry", "webhook"}},
+		diagnose.Text{All: []string{"Unable to register node"}, Any: []string{"Unauthorized", "x509"}},
+		diagnose.Text{All: []string{"Failed to list *v1.Node: Unauthorized"}},
+		diagnose.Text{All: []string{"failed to list *v1.Node", "system:anonymous"}},
+		diagnose.Text{All: []string{"failed to ensure lease exists"}, Any: []string{"Unauthorized", "x509"}},
+	)...)
+	return out
 }

@@ -15,7 +15,7 @@ import (
 func nodeLost() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST101", Slug: "node-lost", Reach: scope.ReachNode,
-		Optional: []snapshot.Kind{snapshot.Event, snapshot.Node},
+		Optional: []snapshot.Kind{snapshot.Event, snapshot.Node, snapshot.Lease},
 		Doc: diagnose.Doc{
 			Title:   "The node is off, has crashed, or cannot be reached",
 			Symptom: "The node is NotReady with Ready=Unknown, its lease is no longer renewed, and pods on it stay Terminating or Unknown.",
@@ -44,7 +44,32 @@ func nodeLost() diagnose.Cause {
 		},
 		Pod:  findLostByPod,
 		Node: findNodeLost,
+		// In what kubectl describe printed, and in the log of the controller manager.
+		Log: append(logLines(diagnose.Likely, silentToo(), "Whether the machine is powered off, cut off, or up with a dead kubelet: its cloud console, its BMC or a login tells.",
+			saying("Kubelet stopped posting node status"), saying("Node is unresponsive. Adding it to the Taint queue"), saying("Kubelet never posted node status"),
+			saying("hasn't been updated for", "Last Ready"),
+		),
+			// The kubelet's own log, where it runs and does not get through.
+			fittingLines([]string{"control-plane-down", "kubelet-client-cert-expired"}, "Whether the API server can be reached from the node (its /readyz with curl), and whether other nodes fail to reach it too.",
+				diagnose.Text{All: []string{"failed to ensure lease exists"}, Any: cutOff()}, diagnose.Text{All: []string{"failed to ensure node lease exists"}, Any: cutOff()},
+				diagnose.Text{All: []string{"Failed to update lease"}, Any: cutOff()}, diagnose.Text{All: []string{"failed to update node lease"}, Any: cutOff()},
+				diagnose.Text{All: []string{"Error updating node status, will retry"}, Any: cutOff()}, diagnose.Text{All: []string{"Unable to register node"}, Any: cutOff()},
+			)...,
+		),
 	}
+}
+
+// cutOff are the words of a call to the API server that did not get through.
+func cutOff() []string {
+	return []string{
+		"i/o timeout", "Client.Timeout", "connection refused", "no route to host", "network is unreachable", "TLS handshake timeout", "context deadline exceeded", "request canceled",
+		"connection reset", "http2: client connection lost", "no such host", "unexpected EOF",
+	}
+}
+
+// silentToo are the causes for which a node falls silent as one does that is off.
+func silentToo() []string {
+	return []string{"kubelet-dead-node-up", "kubelet-client-cert-expired", "rejected-cgroup-v1", "node-shutdown-ungraceful"}
 }
 
 // findLostByPod judges a pod whose node could not be read by what the control plane wrote about the pod: the taint manager deleted it, or the
@@ -55,7 +80,7 @@ func findLostByPod(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 	}
 	f := diagnose.Finding{
 		Subject: snapshot.Ref{Kind: snapshot.Node, Name: p.Node}, Confidence: diagnose.Possible,
-		Alternatives: []string{"kubelet-dead-node-up", "kubelet-client-cert-expired"},
+		Alternatives: silentToo(),
 		Decide:       "The state of node {node}, which could not be read: kubectl get node {node}.",
 	}
 	var from time.Time
@@ -93,9 +118,12 @@ func findNodeLost(s *snapshot.Snapshot, g scope.Group) (diagnose.Finding, bool) 
 	if !unknown && !g.Facts.LeaseStale || unknown && fresh {
 		return diagnose.Finding{}, false // it reports, or has begun to again
 	}
+	if _, up := machineUp(s, n); up {
+		return diagnose.Finding{}, false // see kubelet-dead-node-up
+	}
 	f := diagnose.Finding{
 		Explains: refs(g, waitsForKubelet), Confidence: diagnose.Likely,
-		Alternatives: []string{"kubelet-dead-node-up", "kubelet-client-cert-expired"},
+		Alternatives: silentToo(),
 		Decide:       "Whether the machine of node {node} is powered off, cut off, or up with a dead kubelet: ask its cloud console or BMC, or log in. The API shows the same in all three cases.",
 	}
 	if len(f.Explains) == 0 && len(g.Stuck) > 0 {

@@ -32,12 +32,19 @@ func nodeObjectDeletedKubeletAlive() diagnose.Cause {
 				{ID: "stop-containers", Risk: diagnose.RiskHigh, Text: "Where the machine is to go for good: stop its containers (crictl stop) or power it off before its workloads start elsewhere on the same volumes. What they have not written yet is lost."},
 			},
 			Refs: []string{
-				"https://github.com/kubernetes/kubernetes/issues/115761",
+				"https://github.com/kubernetes/kubernetes/issues/115761", "https://github.com/kubernetes/kubernetes/issues/71398",
 				"https://kubernetes.io/docs/concepts/architecture/nodes/#self-registration-of-nodes",
 				"kubernetes: pkg/controller/podgc/gc_controller.go",
 			},
 		},
 		Node: findKubeletAlive,
+		Log: append(
+			likelyLines(
+				diagnose.Text{All: []string{"Error updating node status, will retry", "not found"}}, diagnose.Text{All: []string{"Error updating node status, will retry", "no node instance returned"}},
+			),
+			fittingLines([]string{"kubelet-dead-node-up"}, "Whether kubectl get node lists the node.",
+				saying("Failed to get node when trying to set owner ref to the node lease"))...,
+		),
 	}
 }
 

@@ -32,10 +32,18 @@ func nodeShutdownGraceful() diagnose.Cause {
 			Refs: []string{
 				"https://kubernetes.io/docs/concepts/cluster-administration/node-shutdown/#graceful-node-shutdown",
 				"kubernetes: pkg/kubelet/nodeshutdown/nodeshutdown_manager_linux.go",
+				"https://github.com/kubernetes/kubernetes/issues/109531",
 			},
 		},
 		Node: findShutdown,
-		Log:  []string{"Shutdown manager detected new shutdown event", "Shutdown manager processing shutdown event"},
+		Log: append(
+			likelyLines(
+				saying("Shutdown manager detected new shutdown event"), saying("Shutdown manager processing shutdown event"), saying("imminent node shutdown"), saying("node is shutting down"),
+				saying("Pod was rejected as the node is shutting down"), saying("Shutdown manager killing pod with gracePeriod"),
+			),
+			fittingLines([]string{"node-shutdown-ungraceful"}, "Whether the kubelet logged that it ended its pods before (\"Shutdown manager …\").",
+				saying("System is powering down"), saying("System is rebooting"), saying("Powering Off"), saying("Reached target Shutdown"), saying("Reached target System Shutdown"))...,
+		),
 	}
 }
 

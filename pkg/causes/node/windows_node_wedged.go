@@ -8,10 +8,13 @@ import (
 
 func windowsNodeWedged() diagnose.Cause {
 	text := diagnose.Text{
-		Any:  []string{"failed to detach vhd", "hcndeletenamespace", "hcsshim::", "hcs::"},
+		Any: []string{
+			"failed to detach vhd", "hcndeletenamespace", "hcndeleteendpoint", "hcncreateendpoint", "hcsshim::", "hcsshim: ", "hcs::", "hns failed with error", "windowsfilter",
+			"a virtual machine or container with the specified identifier is not running", "the handle has already been closed",
+		},
 		None: []string{"executable file not found", "the system cannot find the file specified", "no matching manifest"},
 	}
-	reasons := []string{"FailedKillPod", "FailedCreatePodSandBox", "Failed", "FailedPodSandBoxStatus"}
+	reasons := []string{"FailedKillPod", "FailedCreatePodSandBox", "Failed", "FailedPodSandBoxStatus", "FailedSync"}
 	return diagnose.Cause{
 		Code: "ST112", Slug: "windows-node-wedged", Reach: scope.ReachNode,
 		Needs: []snapshot.Kind{snapshot.Event},
@@ -24,13 +27,20 @@ func windowsNodeWedged() diagnose.Cause {
 				{ID: "restart-runtime", Risk: diagnose.RiskMedium, Text: "On the node: Restart-Service containerd (or docker). Windows containers may end with it."},
 				{ID: "drain-and-reboot", Risk: diagnose.RiskMedium, Text: "If that does not help: drain and reboot.", Command: "kubectl drain {node} --ignore-daemonsets"},
 			},
-			Refs: []string{"https://github.com/microsoft/Windows-Containers/issues/207", "https://github.com/containerd/containerd/issues/9529"},
+			Refs: []string{"https://github.com/microsoft/Windows-Containers/issues/207", "https://github.com/containerd/containerd/issues/9529", "https://github.com/projectcalico/calico/issues/6974", "https://github.com/moby/moby/issues/40723"},
 		},
 		Signature: &diagnose.Signature{
 			Events:     []diagnose.EventMatch{{Reasons: reasons, Text: text}},
 			Confidence: diagnose.Likely, OnNode: true,
 			Say: "Windows node {node} does not let go of what a container had, or does not make what one needs.",
 		},
-		Log: []string{"failed to detach VHD", "hcnDeleteNamespace"},
+		Log: append(
+			certainLines(saying("failed to detach VHD"), saying("hcnDeleteNamespace"), saying("failed to terminate hccshim container"), saying("failed to terminate hcsshim container")),
+			likelyLines(
+				diagnose.Text{All: []string{"hcsshim"}, Any: []string{"being used by another process", "already been closed", "Access is denied", "not running", "timeout", "failed in Win32"}},
+				saying("HNS failed with error"), saying("hcnCreateEndpoint failed"), saying("hcnDeleteEndpoint"), saying("windowsfilter", "failed to remove root filesystem"),
+				diagnose.Text{All: []string{"unable to remove filesystem for", "Access is denied"}},
+			)...,
+		),
 	}
 }

@@ -15,6 +15,8 @@ func All() []diagnose.Cause {
 		nodeLost(),
 		nodeObjectDeletedKubeletAlive(),
 		nodeShutdownGraceful(),
+		nodeShutdownUngraceful(),
+		rejectedCgroupV1(),
 		virtualKubeletDown(),
 		windowsNodeWedged(),
 	}

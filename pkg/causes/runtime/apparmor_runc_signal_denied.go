@@ -8,14 +8,17 @@ import (
 )
 
 func apparmorRuncSignalDenied() diagnose.Cause {
+	// runc's words since 1.1, and those before.
+	denied := diagnose.Text{All: []string{"permission denied"}, Any: []string{"unable to signal init", "signaling init process"}}
 	return diagnose.Cause{
 		Code: "ST201", Slug: "apparmor-runc-signal-denied", Reach: scope.ReachNode,
 		Needs: []snapshot.Kind{snapshot.Event},
 		Doc: diagnose.Doc{
 			Title:   "AppArmor forbids runc to signal containers",
 			Symptom: "Every pod that is deleted on the node stays Terminating with FailedKillPod \"unable to signal init: permission denied\".",
-			Mechanism: "An AppArmor profile is attached to runc itself, and the profile of the containers accepts signals only from an unconfined " +
-				"runtime. The kernel then denies both SIGTERM and SIGKILL, and no container of the node can be ended.",
+			Mechanism: "An AppArmor profile is attached to runc itself (AppArmor 4, from Ubuntu 24.04 on, brings one; snaps of MicroK8s and Docker " +
+				"have their own), and the profile of the containers accepts signals only from an unconfined runtime. The kernel then denies " +
+				"both SIGTERM and SIGKILL, and no container of the node can be ended.",
 			Confirm: []string{
 				"kubectl get events -n {namespace} --field-selector involvedObject.name={pod},reason=FailedKillPod",
 				"kubectl get node {node} -o wide",
@@ -28,15 +31,25 @@ func apparmorRuncSignalDenied() diagnose.Cause {
 			Refs: []string{
 				"https://github.com/containerd/containerd/issues/10542",
 				"https://github.com/NVIDIA/nvidia-container-toolkit/issues/796",
+				"https://github.com/canonical/microk8s/issues/1773",
 				"https://kubernetes.io/docs/tutorials/security/apparmor/",
 			},
 		},
 		Signature: &diagnose.Signature{
 			States: []stuck.State{stuck.Terminating}, Stages: []stuck.Stage{stuck.KillUnconfirmed},
-			Events:     []diagnose.EventMatch{{Reasons: []string{"FailedKillPod"}, Text: diagnose.Text{All: []string{"unable to signal init", "permission denied"}}}},
+			Events:     []diagnose.EventMatch{{Reasons: []string{"FailedKillPod"}, Text: denied}},
 			Confidence: diagnose.Certain, OnNode: true,
 			Say: "Runc on node {node} may not signal containers: the kernel answers permission denied, so no container there can be ended.",
 		},
-		Log: []string{`apparmor="DENIED" operation="signal"`, "unable to signal init: permission denied"},
+		Log: append(
+			certainLines(
+				diagnose.Text{All: []string{"apparmor=", "DENIED", "operation=", "signal", "requested_mask"}, Any: []string{"cri-containerd", "docker-default", "crio-default", "containers-default", "runc", "crun", "dockerd"}},
+				denied,
+			),
+			likelyLines(
+				saying("apparmor=", "DENIED", "operation=", "signal", "requested_mask"),
+				saying("cannot stop container", "permission denied"), saying("could not kill container", "permission denied"), // dockerd
+			)...,
+		),
 	}
 }

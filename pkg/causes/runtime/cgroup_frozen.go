@@ -5,7 +5,8 @@ import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 )
 
-// Nothing in the API or in a log tells this one; d-state-process names it as its alternative.
+// Nothing in the API tells this one, and programs log nothing of it: it shows in what people copy from the node. d-state-process names it as its
+// alternative.
 func cgroupFrozen() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST213", Slug: "cgroup-frozen", Reach: scope.ReachNode,
@@ -18,7 +19,16 @@ func cgroupFrozen() diagnose.Cause {
 				{ID: "thaw-cgroup", Risk: diagnose.RiskLow, Text: "On the node: write THAWED to freezer.state of that cgroup (cgroup v2: 0 to cgroup.freeze)."},
 				{ID: "newer-runc", Risk: diagnose.RiskMedium, Text: "Upgrade runc on the nodes."},
 			},
-			Refs: []string{"https://github.com/kubernetes/kubernetes/issues/104280"},
+			Refs: []string{"https://github.com/kubernetes/kubernetes/issues/104280", "https://github.com/containerd/containerd/issues/8102", "opencontainers/cgroups: fs/freezer.go"},
 		},
+		Log: append(
+			certainLines(
+				saying("freezer.state", "FROZEN"),
+				saying("__refrigerator"), // the kernel function in which a frozen process of cgroup v1 waits (kernel/freezer.c)
+			),
+			likelyLines(
+				saying("unable to freeze"), saying("while freezing", "unexpected state"), saying("waiting for the cgroup to freeze"),
+			)...,
+		),
 	}
 }

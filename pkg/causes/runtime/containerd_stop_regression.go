@@ -27,7 +27,8 @@ func containerdStopRegression() diagnose.Cause {
 				{ID: "restart-runtime", Risk: diagnose.RiskMedium, Text: "On each node: restart the runtime to free what hangs now."},
 				{ID: "change-runtime-version", Risk: diagnose.RiskMedium, Text: "Go back to the version that works, or forward to a mended one, node by node. Pods with volumes that were force-deleted may leave VolumeAttachments behind.", Command: "kubectl drain {node} --ignore-daemonsets"},
 			},
-			Refs: []string{"https://github.com/siderolabs/talos/issues/9454"},
+			Refs:  []string{"https://github.com/siderolabs/talos/issues/9454", "https://github.com/containerd/containerd/issues/10727"},
+			Since: "containerd 2.0.0",
 		},
 		Cluster: findBadVersion,
 	}

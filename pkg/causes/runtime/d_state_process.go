@@ -2,7 +2,11 @@ package runtime
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
@@ -34,18 +38,72 @@ func dStateProcess() diagnose.Cause {
 			Refs: []string{
 				"https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination",
 				"containerd: internal/cri/server/container_stop.go",
+				"https://github.com/containerd/containerd/issues/8847",
+				"https://github.com/opencontainers/runc/issues/3759",
 			},
 		},
 		Pod: findUnkillable,
-		Log: []string{"to be killed: wait container", "did not exit before"},
+		Log: unkillableLines(),
 	}
 }
 
+// unkillableLines are the lines of a container that does not end although it was killed, and those that show a process in state D.
+func unkillableLines() []diagnose.LogMatch {
+	decide := "For the processes of the container that the line names, ps -eo stat,pid,wchan:32,args: state D is an unfinished wait in the kernel, zap_pid_ns_processes a " +
+		"zombie that nobody reaps, __refrigerator or a T a frozen cgroup; no process at all means that the runtime lost track of it."
+	fits := []string{"runtime-state-desync", "zombie-zap-pid-ns", "cgroup-frozen", "containerd-stop-regression", "runtime-hung", "kernel-hung-task"}
+	late := noAnswerInTime()
+	out := certainLines(saying("State:", "D (disk sleep)"))
+	out = append(out, likelyLines(saying("did not exit before"))...)
+	out = append(out, fittingLines([]string{"nfs-server-unreachable", "hung-fs-mount", "kernel-hung-task"}, "What the function below it in the stack belongs to: NFS, FUSE, Ceph or a block device, and whether that answers again.",
+		saying("rpc_wait_bit_killable"), saying("request_wait_answer"), saying("fuse_simple_request"), saying("ceph_mdsc_wait_request"), saying("io_schedule_timeout"),
+	)...)
+	// A line of ps -o stat: a process of a runtime in state D. The D stands alone between blanks.
+	for _, program := range []string{"runc init", "runc:[", "containerd-shim", "[kworker"} {
+		m := diagnose.LogMatch{
+			Text: saying(program), Pattern: `^(?:.*\s)?D[<NLsl+]{0,4}\s(?:.*\s)?\S*` + quoted(program),
+			Confidence: diagnose.Possible, Alternatives: []string{"cgroup-frozen", "kernel-hung-task"}, Decide: decide,
+		}
+		out = append(out, m)
+	}
+	out = append(out, fittingLines(fits, decide,
+		diagnose.Text{All: []string{"to be killed: wait container"}, Any: append(late, "stop timeout", "context canceled", "code = Canceled", "is cancelled")},
+		diagnose.Text{All: []string{"StopContainer", "from runtime service failed"}, Any: late},
+		// containerd 1.1 and 1.2 say "is cancelled" where later ones quote the context.
+		diagnose.Text{All: []string{"occurs during waiting for container"}, Any: []string{"is cancelled", "context canceled"}},
+		diagnose.Text{All: []string{"StopContainer for", "failed"}, Any: append(late, "context canceled")},
+		diagnose.Text{All: []string{"failed to kill container"}, Any: append(late, "context canceled")},
+		diagnose.Text{All: []string{"stopping the container", "rpc error"}, Any: late}, // crictl stop
+		diagnose.Text{All: []string{"Container termination failed with gracePeriod"}, Any: late},
+		diagnose.Text{All: []string{"termination failed with gracePeriod"}, Any: late}, // kubelets before 1.19
+		diagnose.Text{All: []string{"Kill container failed"}, Any: late},
+		diagnose.Text{All: []string{"KillContainerError"}, Any: late},
+		saying("seconds of kill - trying direct SIGKILL"), // dockerd
+		saying("of kill - trying direct SIGKILL"),         // dockerd since 20.10: "within 10s of kill"
+		saying("tried to kill container, but did not receive an exit event"),
+		saying("failed to get container 'stopped' status"), // CRI-O
+		saying("Pod still has one or more containers in the non-exited state and will not be removed from desired state"),
+		saying("Pod is terminated, but some containers are still running"),
+		saying("Pod is terminating, but some containers are still running"),
+	)...)
+	return out
+}
+
+// quoted is the text as a part of a regular expression.
+func quoted(text string) string { return strings.ReplaceAll(text, "[", `\[`) }
+
 // killTimedOut is the wording of kubelet around what any runtime answers when a container does not end in time
 // (pkg/kubelet/container/sync_result.go).
-var killTimedOut = diagnose.Text{
-	All: []string{"KillContainer"}, Any: []string{"DeadlineExceeded", "context deadline exceeded", "timeout"},
-	None: []string{"permission denied", "resource temporarily unavailable", "connection refused"},
+func killTimedOut() diagnose.Text {
+	return diagnose.Text{
+		All: []string{"KillContainer"}, Any: append(noAnswerInTime(), "timeout", "code = Canceled", "did not receive an exit event", "failed to get container 'stopped' status"),
+		None: []string{"permission denied", "resource temporarily unavailable", "connection refused", "ttrpc: closed", "connection is unavailable", "does not exist"},
+	}
+}
+
+// statusTimedOut is what kubelet says when the runtime does not tell the state of a pod that it is to end.
+func statusTimedOut() diagnose.Text {
+	return diagnose.Text{All: []string{"determin", "status"}, Any: noAnswerInTime(), None: []string{"network", "netns", "ttrpc: closed"}}
 }
 
 func findUnkillable(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
@@ -62,9 +120,18 @@ func findUnkillable(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) 
 	if remote(p.Object) {
 		f.Alternatives = append([]string{"nfs-server-unreachable", "hung-fs-mount"}, f.Alternatives...)
 	}
-	if f.Evidence = diagnose.Said(s, p, killTimedOut, "FailedKillPod"); len(f.Evidence) > 0 {
+	f.Evidence = diagnose.Said(s, p, killTimedOut(), "FailedKillPod", "FailedSync")
+	if len(f.Evidence) == 0 {
+		// CRI-O and containerd end the containers of a sandbox with it, and say there which did not end.
+		f.Evidence = diagnose.Said(s, p, diagnose.Text{All: []string{"KillPodSandbox", "failed to stop container"}, Any: noAnswerInTime(), None: killTimedOut().None}, "FailedKillPod", "FailedSync")
+	}
+	if len(f.Evidence) > 0 {
 		f.Confidence = diagnose.Likely
 		f.Message = fmt.Sprintf("The runtime on node %s did not end the containers of pod %s/%s in time; its deadline was %s.", p.Node, p.Ref.Namespace, p.Ref.Name, scope.Ago(p.For))
+	} else if f.Evidence = diagnose.Said(s, p, statusTimedOut(), "FailedSync", "FailedPodSandBoxStatus"); len(f.Evidence) > 0 {
+		f.Confidence = diagnose.Possible
+		f.Message = fmt.Sprintf("The runtime on node %s does not even answer what state pod %s/%s is in; its deadline was %s.", p.Node, p.Ref.Namespace, p.Ref.Name, scope.Ago(p.For))
+		f.Alternatives = append([]string{"pleg-unhealthy-one-pod"}, f.Alternatives...)
 	} else {
 		heard := diagnose.Heard(s, p.Ref.Namespace)
 		if len(alive) == 0 || !ready(s, p.Node) || heard && !diagnose.Silent(s, p) || startsHangToo(s, p) {
@@ -79,7 +146,55 @@ func findUnkillable(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) 
 	for _, c := range alive {
 		f.Evidence = append(f.Evidence, diagnose.Evidence{Object: p.Ref.String(), Field: fmt.Sprintf("status.containerStatuses[%s].state", c), Value: "running"})
 	}
+	tellApart(s, p, &f)
 	return f, true
+}
+
+// tellApart uses what else the API shows of the node: a runtime that ended or started something since is not hung as a whole, and where
+// node-problem-detector runs, the kernel says itself that tasks hang.
+func tellApart(s *snapshot.Snapshot, p stuck.Pod, f *diagnose.Finding) {
+	if e, ok := movedSince(s, p); ok {
+		f.Evidence = append(f.Evidence, e)
+		f.Alternatives = slices.DeleteFunc(f.Alternatives, func(slug string) bool { return slug == "runtime-hung" })
+	}
+	ev := nodeSaid(s, p.Node, s.Now().Add(-max(p.For+10*time.Minute, minRecent)), "TaskHung", "DockerHung")
+	if n := s.Node(p.Node); n != nil {
+		if c := snapshot.NodeCondition(n, "KernelDeadlock"); c != nil && c.Status == corev1.ConditionTrue {
+			ev = append(ev, diagnose.NodeConditionEvidence(n, *c))
+		}
+	}
+	if len(ev) > 0 {
+		f.Evidence = append(f.Evidence, ev...)
+		f.Message += " The kernel of the node reports tasks that hang."
+		f.Alternatives = slices.DeleteFunc(f.Alternatives, func(slug string) bool { return slug == "runtime-state-desync" || slug == "containerd-stop-regression" })
+	}
+}
+
+// movedSince cites a container of another pod that ended or started on the node since the pod should have gone.
+func movedSince(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Evidence, bool) {
+	pods, _ := s.PodsOnNode(p.Node)
+	for _, o := range pods {
+		if o.Name == p.Ref.Name && o.Namespace == p.Ref.Namespace || static(o) {
+			continue
+		}
+		for i := range o.Status.ContainerStatuses {
+			c := &o.Status.ContainerStatuses[i]
+			for _, t := range []*corev1.ContainerStateTerminated{c.State.Terminated, c.LastTerminationState.Terminated} {
+				if t != nil && t.FinishedAt.After(p.Since) && runtimeEnded(t) {
+					return diagnose.Evidence{Object: snapshot.RefOf(o).String(), Field: fmt.Sprintf("status.containerStatuses[%s]", c.Name), Value: "ended " + scope.Ago(s.Now().Sub(t.FinishedAt.Time))}, true
+				}
+			}
+			if r := c.State.Running; r != nil && r.StartedAt.After(p.Since) {
+				return diagnose.Evidence{Object: snapshot.RefOf(o).String(), Field: fmt.Sprintf("status.containerStatuses[%s]", c.Name), Value: "started " + scope.Ago(s.Now().Sub(r.StartedAt.Time))}, true
+			}
+		}
+	}
+	return diagnose.Evidence{}, false
+}
+
+// runtimeEnded tells whether the runtime told of the end, and it is not the kubelet's own word for a container that it found gone.
+func runtimeEnded(t *corev1.ContainerStateTerminated) bool {
+	return t.Reason != "ContainerStatusUnknown"
 }
 
 func stillRuns(containers []string) string {

@@ -2,6 +2,8 @@ package runtime
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
@@ -30,10 +32,17 @@ func hungVolumeBlocksCreatecontainer() diagnose.Cause {
 		},
 		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 			f := diagnose.Finding{Confidence: diagnose.Possible}
-			if !starting(p) || p.For <= longReserved || !remote(p.Object) {
+			if !starting(p) || !remote(p.Object) {
 				return f, false
 			}
-			if f.Evidence = nameReserved(s, p); len(f.Evidence) == 0 {
+			if f.Evidence = atVolumes(s, p); len(f.Evidence) > 0 {
+				f.Confidence = diagnose.Likely
+				f.Message = fmt.Sprintf("CRI-O has been at the volumes of a container of pod %s/%s for longer than the kubelet waits.", p.Ref.Namespace, p.Ref.Name)
+				f.Alternatives = []string{"selinux-recursive-relabel"}
+				f.Decide = "On node {node}: whether stat of the pod's mounts below /var/lib/kubelet/pods returns (a volume that hangs), or the disk works through many files (SELinux labels)."
+				return f, true
+			}
+			if f.Evidence = nameReserved(s, p); len(f.Evidence) == 0 || p.For <= longReserved {
 				return f, false
 			}
 			f.Message = fmt.Sprintf("A request for a container of pod %s/%s has been under way for %s, longer than a slow disk explains, and the pod mounts a volume that could hang it.", p.Ref.Namespace, p.Ref.Name, scope.Short(p.For))
@@ -41,6 +50,21 @@ func hungVolumeBlocksCreatecontainer() diagnose.Cause {
 			f.Decide = "On node {node}: whether stat of the pod's mounts below /var/lib/kubelet/pods returns."
 			return f, true
 		},
-		Log: []string{"failed to generate spec: failed to stat"},
+		Log: append(append(
+			certainLines(diagnose.Text{All: []string{"failed to generate spec: failed to stat"}, Any: []string{"errno=512", "errno 512", "interrupted system call"}}),
+			logLines(diagnose.Likely, []string{"selinux-recursive-relabel"},
+				"Whether stat of the pod's mounts below /var/lib/kubelet/pods returns (a volume that hangs), or the disk works through many files (SELinux labels).",
+				saying("urrently at stage container volume configuration"))...),
+			fittingLines([]string{"fuse-endpoint-dead", "nfs-stale-file-handle"}, "What stat of the path that the line names says.",
+				diagnose.Text{All: []string{"failed to generate spec: failed to stat"}, None: []string{"errno=512", "transport endpoint", "stale", "no such file", "permission denied", "not a directory"}})...,
+		),
 	}
+}
+
+// atVolumes cites CRI-O's word that an earlier request is still at the volumes of the container (server/container_create.go): it binds them, and labels every
+// file for SELinux.
+func atVolumes(s *snapshot.Snapshot, p stuck.Pod) []diagnose.Evidence {
+	return slices.DeleteFunc(nameReserved(s, p), func(e diagnose.Evidence) bool {
+		return !strings.Contains(strings.ToLower(e.Value), "stage container volume configuration")
+	})
 }

@@ -32,6 +32,7 @@ func kernelHungTask() diagnose.Cause {
 			},
 			Refs: []string{
 				"https://kubernetes.io/docs/tasks/debug/debug-cluster/monitor-node-health/",
+				"https://docs.kernel.org/admin-guide/lockup-watchdogs.html",
 				"node-problem-detector: config/kernel-monitor.json",
 			},
 		},
@@ -56,8 +57,24 @@ func kernelHungTask() diagnose.Cause {
 			f.Message = fmt.Sprintf("The kernel of node %s reported tasks that hang or an oops, with %s stuck there.", g.Node, count(len(pods), "pod"))
 			return f, len(f.Evidence) > 0
 		},
-		Log: []string{"blocked for more than", "BUG: unable to handle kernel NULL pointer dereference", "self-detected stall"},
+		Log: append(
+			fittingHangs(),
+			certainLines(
+				saying("BUG: soft lockup"), saying("hard LOCKUP"), saying("kernel BUG at"), saying("BUG: unable to handle"), saying("BUG: kernel NULL pointer"),
+				saying("self-detected stall"), saying("detected stalls on CPUs"), saying("Kernel panic - not syncing"), saying("general protection fault: 0000"),
+				saying("divide error: 0000"), saying("BUG: scheduling while atomic"), saying("Oops: 0"),
+			)...,
+		),
 	}
+}
+
+// fittingHangs is a task that waits in the kernel: what it waits for may be the kernel's own lock, or a disk or a server that does not answer.
+func fittingHangs() []diagnose.LogMatch {
+	return []diagnose.LogMatch{{
+		Text: saying("blocked for more than", "seconds"), Pattern: `task \S.*:\w+ blocked for more than \d+ seconds`, Confidence: diagnose.Likely,
+		Alternatives: []string{"d-state-process", "nfs-server-unreachable", "hung-fs-mount"},
+		Decide:       "The stack that follows the line: functions of NFS, FUSE, Ceph or a block device name what does not answer; mutex_lock and cgroup functions the kernel's own locks.",
+	}}
 }
 
 // nodeSaid cites the last events about the node with one of the reasons, since a moment.

@@ -31,7 +31,9 @@ func nativeSidecarNeverReady() diagnose.Cause {
 			Refs: []string{
 				"https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/",
 				"https://github.com/kubernetes/kubernetes/issues/121398",
+				"https://github.com/kubernetes/kubernetes/issues/125880",
 			},
+			Since: "Kubernetes 1.28", Until: "Kubernetes 1.30",
 		},
 		Pod: findUnstartedSidecar,
 	}

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -42,9 +43,8 @@ func netdevRefcountLeak() diagnose.Cause {
 				Decide:       "Whether the kernel log of node {node} says \"unregister_netdevice: waiting for … to become free\"; if not, what its CNI plugin logs.",
 			}
 			f.Evidence = diagnose.Said(s, p, diagnose.Text{
-				All: []string{"KillPodSandbox"}, Any: []string{"DeadlineExceeded", "context deadline exceeded"},
-				None: []string{"\"KillContainer\"", "KillContainerError", "failed to destroy network", "plugin type=", "unauthorized", "connection refused", "i/o timeout"},
-			}, "FailedKillPod")
+				All: []string{"KillPodSandbox"}, Any: noAnswerInTime(), None: append(notTheDevice(), "\"KillContainer\"", "KillContainerError"),
+			}, "FailedKillPod", "FailedSync")
 			if len(f.Evidence) == 0 {
 				return f, false
 			}
@@ -65,6 +65,52 @@ func netdevRefcountLeak() diagnose.Cause {
 			}
 			return f, true
 		},
-		Log: []string{"unregister_netdevice: waiting for"},
+		Node: findLeakedDevice,
+		Log: append(
+			certainLines(saying("unregister_netdevice: waiting for")),
+			fittingLines([]string{"runtime-hung", "d-state-process", "cni-plugin-del-bug", "cni-del-apiserver-unreachable"},
+				"Whether the kernel log says \"unregister_netdevice: waiting for … to become free\", whether a process of the sandbox is left, and what the CNI plugin logs.",
+				diagnose.Text{All: []string{"StopPodSandbox", "from runtime service failed"}, Any: noAnswerInTime()},
+				diagnose.Text{All: []string{"KillPodSandboxError"}, Any: noAnswerInTime(), None: append(notTheDevice(), "KillContainerError")},
+				diagnose.Text{All: []string{"Failed to stop sandbox"}, Any: noAnswerInTime()},
+				diagnose.Text{All: []string{"stopping the pod sandbox", "rpc error"}, Any: noAnswerInTime()}, // crictl stopp
+			)...,
+		),
 	}
+}
+
+// findLeakedDevice goes by what node-problem-detector says of the kernel's log, for pods of which nobody says what the runtime waits for: whatever makes or
+// removes a network namespace waits for the device as well.
+func findLeakedDevice(s *snapshot.Snapshot, g scope.Group) (diagnose.Finding, bool) {
+	pods := filter(g, waitsForRuntime)
+	f := diagnose.Finding{
+		Explains: names(pods), Confidence: diagnose.Possible, Alternatives: []string{"kernel-hung-task", "runtime-hung"},
+		Decide: "Whether the kernel log of node {node} repeats the line for the same device for minutes (journalctl -k), and whether crictl info answers. A line that came once or twice healed by itself.",
+	}
+	if len(pods) == 0 {
+		return f, false
+	}
+	since, silent := s.Now().Add(-minRecent), true
+	for _, p := range pods {
+		if p.Since.Before(since) {
+			since = p.Since.Add(-10 * time.Minute) // the kernel speaks before the pods are seen to hang
+		}
+		silent = silent && diagnose.Silent(s, p)
+	}
+	if n := s.Node(g.Node); n != nil {
+		if c := snapshot.NodeCondition(n, "FrequentUnregisterNetDevice"); c != nil && c.Status == corev1.ConditionTrue {
+			f.Evidence = append(f.Evidence, diagnose.NodeConditionEvidence(n, *c))
+		}
+	}
+	f.Evidence = append(f.Evidence, nodeSaid(s, g.Node, since, "UnregisterNetDevice")...)
+	if silent {
+		f.Confidence = diagnose.Likely
+	}
+	f.Message = fmt.Sprintf("The kernel of node %s reports a network device that it cannot remove, with %s stuck there.", g.Node, count(len(pods), "pod"))
+	return f, len(f.Evidence) > 0
+}
+
+// notTheDevice are the words of a network plugin or of the way to it, which end a sandbox's removal for reasons of their own.
+func notTheDevice() []string {
+	return []string{"failed to destroy network", "plugin type=", "networkPlugin cni", "unauthorized", "connection refused", "i/o timeout", "failed to stop container"}
 }

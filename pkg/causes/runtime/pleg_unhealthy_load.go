@@ -3,11 +3,13 @@ package runtime
 import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 )
 
 func plegUnhealthyLoad() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST208", Slug: "pleg-unhealthy-load", Reach: scope.ReachNode,
+		Needs: []snapshot.Kind{snapshot.Node}, Optional: []snapshot.Kind{snapshot.Event},
 		Doc: diagnose.Doc{
 			Title:     "The node has more containers than its runtime can list in time",
 			Symptom:   "The node goes back and forth between Ready and NotReady with \"PLEG is not healthy\", at a time of many pods, many exec probes or a busy disk.",
@@ -17,8 +19,22 @@ func plegUnhealthyLoad() diagnose.Cause {
 				{ID: "fewer-pods", Risk: diagnose.RiskLow, Text: "Cordon the node and move some pods; replace exec probes by HTTP or gRPC ones.", Command: "kubectl cordon {node}"},
 				{ID: "faster-disk", Risk: diagnose.RiskMedium, Text: "Give the runtime's directory a faster disk, or lower maxPods."},
 			},
-			Refs: []string{"kubernetes: pkg/kubelet/pleg/generic.go", "https://github.com/kubernetes/kubernetes/issues/45419"},
+			Refs: []string{
+				"kubernetes: pkg/kubelet/pleg/generic.go", "https://github.com/kubernetes/kubernetes/issues/45419", "https://github.com/kubernetes/kubernetes/issues/51919",
+				"https://github.com/kubernetes/kubernetes/issues/63858",
+			},
 		},
-		Log: []string{"GenericPLEG: Unable to retrieve pods"},
+		Node: func(s *snapshot.Snapshot, g scope.Group) (diagnose.Finding, bool) { return findPLEG(s, g, plegLoad) },
+		Log: append(
+			certainLines(
+				// The list of all containers is longer than one answer may be (cri-client: 16 MiB).
+				saying("ResourceExhausted", "message larger than max"),
+				saying("failed to list containers", "message larger than max"),
+				saying("Event channel is full, discard this relist"),
+			),
+			fittingLines([]string{"runtime-hung", "pleg-unhealthy-one-pod"},
+				"On the node: whether crictl ps hangs (the runtime), only crictl inspect of one container does (that container), or all answer slowly (load).",
+				saying("Housekeeping took longer than"))...,
+		),
 	}
 }

@@ -2,6 +2,8 @@ package runtime
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,6 +17,9 @@ import (
 // silentFor is how long a pod without volumes of consequence may take to get its sandbox before silence means
 // something: a healthy runtime makes one in seconds.
 const silentFor = 90 * time.Second
+
+// startsUp is how long a kubelet may take until it has asked its runtime for the first time.
+const startsUp = 2 * time.Minute
 
 func runtimeHung() diagnose.Cause {
 	return diagnose.Cause{
@@ -38,14 +43,65 @@ func runtimeHung() diagnose.Cause {
 			Refs: []string{
 				"kubernetes: pkg/kubelet/runtime.go (runtimeErrors)",
 				"kubernetes: pkg/kubelet/pleg/generic.go",
+				"https://github.com/kubernetes/kubernetes/issues/72533",
+				"https://github.com/kubernetes/kubernetes/issues/61117",
 				"https://kubernetes.io/docs/tasks/debug/debug-cluster/crictl/",
 			},
 		},
+		Pod:  findNoRuntime,
 		Node: findHungRuntime,
-		Log: []string{
-			"container runtime is down", "PLEG is not healthy", "skipping pod synchronization", "containerd.sock: connect: connection refused", "crio.sock: connect: connection refused",
-		},
+		Log:  hungRuntimeLines(),
 	}
+}
+
+// hungRuntimeLines are those of a runtime that does not answer at all, and of one that is not there.
+func hungRuntimeLines() []diagnose.LogMatch {
+	out := certainLines(saying("container runtime is down"), saying("container runtime not ready: RuntimeReady=false"))
+	// While a runtime is restarted this is said as well, for a moment.
+	out = append(out, likelyLines(
+		saying("containerd.sock: connect: connection refused"), saying("crio.sock: connect: connection refused"), saying("cri-dockerd.sock: connect: connection refused"),
+		saying("dockershim.sock: connect: connection refused"), saying("Container runtime sanity check failed"),
+	)...)
+	// systemd says that it ended, and not why.
+	out = append(out, logLines(diagnose.Likely, []string{"runtime-store-corrupt", "node-out-of-memory"}, "What the runtime itself logged last before it ended, and whether the kernel killed it.",
+		saying("containerd.service: Main process exited"), saying("containerd.service: Failed with result"),
+		saying("docker.service: Main process exited"), saying("docker.service: Failed with result"),
+		saying("crio.service: Main process exited"), saying("crio.service: Failed with result"),
+	)...)
+	out = append(out, likelyLines(
+		saying("server is not initialized yet"), // containerd's, until it has recovered what it knew
+		saying("Cannot connect to the Docker daemon"), saying("grpc: the connection is unavailable"), saying("docker.sock: connect: connection refused"),
+		diagnose.Text{All: []string{"Status from runtime service failed"}}, diagnose.Text{All: []string{"Version from runtime service failed"}},
+		diagnose.Text{All: []string{"ListPodSandbox with filter", "from runtime service failed"}, None: []string{"larger than max"}},
+		diagnose.Text{All: []string{"ListContainers with filter", "from runtime service failed"}, None: []string{"larger than max"}},
+		diagnose.Text{All: []string{"Failed to list pod sandboxes"}, None: []string{"larger than max"}},
+		diagnose.Text{All: []string{"GenericPLEG: Unable to retrieve pods"}, None: []string{"larger than max"}},
+		saying("failed to list pod stats", "DeadlineExceeded"),
+		diagnose.Text{All: []string{"Out of memory: Kill"}, Any: []string{"(containerd)", "(dockerd)", "(crio)"}},
+	)...)
+	out = append(out, logLines(diagnose.Likely, []string{"pleg-unhealthy-one-pod", "pleg-unhealthy-load"},
+		"Whether crictl ps hangs (the runtime), only crictl inspect of one container does (that container), or all answer slowly, and the line comes and goes (load).",
+		diagnose.Text{All: []string{"PLEG is not healthy: pleg was last seen active"}})...)
+	out = append(out, fittingLines([]string{"pleg-unhealthy-one-pod", "pleg-unhealthy-load"},
+		"Whether it goes on for more than two minutes after the kubelet started: then crictl info tells whether the runtime answers.",
+		// crictl says so too of each endpoint that it tries in vain.
+		saying("containerd.sock: connect: no such file"), saying("crio.sock: connect: no such file"), saying("cri-dockerd.sock: connect: no such file"),
+		diagnose.Text{All: []string{"container runtime status check may not have completed yet"}},
+		diagnose.Text{All: []string{"PLEG is not healthy: pleg has yet to be successful"}},
+		diagnose.Text{All: []string{"skipping pod synchronization"}, None: []string{"network", "cni", "node is shutting down"}},
+		diagnose.Text{All: []string{"Container runtime status is nil"}},
+		diagnose.Text{All: []string{"validate service connection"}},
+		diagnose.Text{All: []string{"Evented PLEG: "}, Any: []string{"exhausting event stream retries", "failed to get container events"}},
+	)...)
+	out = append(out, fittingLines([]string{"runtime-request-timeout-slow-disk", "d-state-process"},
+		"Whether crictl ps (docker ps) answers at all, how busy the disk is (iostat -x), and whether a process of the container stays in state D.",
+		saying("exits with error", "context deadline exceeded"))...)
+	// The kubelet does not say which request it was: mostly the one for the pod's state, before it does anything.
+	out = append(out, fittingLines([]string{"runtime-request-timeout-slow-disk", "d-state-process", "pleg-unhealthy-one-pod"},
+		"Whether crictl ps answers at all, how busy the disk is (iostat -x), and whether only crictl inspect of that pod's containers hangs.",
+		diagnose.Text{All: []string{"Error syncing pod", "rpc error"}, Any: []string{"DeadlineExceeded", "code = 4 desc"}, None: []string{"failed to", "unmounted volumes", "network", "volume"}},
+	)...)
+	return out
 }
 
 func findHungRuntime(s *snapshot.Snapshot, g scope.Group) (diagnose.Finding, bool) {
@@ -61,36 +117,101 @@ func findHungRuntime(s *snapshot.Snapshot, g scope.Group) (diagnose.Finding, boo
 		return diagnose.Finding{}, false // a kubelet that is silent says nothing about its runtime
 	}
 	if c.Status == corev1.ConditionFalse {
-		return byCondition(n, *c, g)
+		return byCondition(s, n, *c, g)
 	}
 	if f, ok := byTimeouts(s, g); ok {
 		return f, true
 	}
+	if f, ok := byNodeSaying(s, n, g); ok {
+		return f, true
+	}
 	return bySilence(s, g)
+}
+
+// byNodeSaying goes by what is said about a Ready node itself: its kubelet failed to collect its dead containers for want of an answer, or
+// node-problem-detector asked the runtime in vain.
+func byNodeSaying(s *snapshot.Snapshot, n *corev1.Node, g scope.Group) (diagnose.Finding, bool) {
+	pods := filter(g, waitsForRuntime)
+	f := diagnose.Finding{Explains: names(pods), Confidence: diagnose.Likely, Alternatives: []string{"runtime-request-timeout-slow-disk"}}
+	if len(pods) == 0 {
+		return f, false
+	}
+	if c := snapshot.NodeCondition(n, "ContainerRuntimeUnhealthy"); c != nil && c.Status == corev1.ConditionTrue {
+		f.Evidence = append(f.Evidence, diagnose.NodeConditionEvidence(n, *c))
+	}
+	for _, e := range s.Events(nodeRef(g.Node)) {
+		if slices.Contains([]string{"ContainerGCFailed", "ImageGCFailed"}, e.Reason) && s.Now().Sub(e.Last) < minRecent && unanswered().Match(e.Message) {
+			f.Evidence = append(f.Evidence, diagnose.EventEvidence(e))
+		}
+	}
+	f.Message = fmt.Sprintf("What looks after node %s itself gets no answer from the runtime, with %s stuck there%s.", g.Node, count(len(pods), "pod"), readyToo(s, g.Node))
+	f.Decide = "On node {node}: whether crictl info answers at all, and how busy its disk is (iostat -x)."
+	return f, len(f.Evidence) > 0
+}
+
+// unanswered is how a request ends that the runtime did not answer in time, or that found no runtime.
+func unanswered() diagnose.Text {
+	return diagnose.Text{Any: append(noAnswerInTime(), noRuntime()...)}
+}
+
+// noRuntime are the words of a program that finds nobody at the runtime's socket: gRPC's, and dockershim's.
+func noRuntime() []string {
+	return []string{
+		"containerd.sock: connect", "crio.sock: connect", "docker.sock: connect", "cri-dockerd.sock: connect", "dockershim.sock: connect", "cannot connect to the docker daemon",
+		"grpc: the connection is unavailable", "failed to dial \"/run/containerd", "server is not initialized yet", "connection error: desc = \"transport: Error while dialing",
+	}
+}
+
+// findNoRuntime judges a single pod for which the kubelet found no runtime, or the runtime no shim. Docker says "the connection is unavailable" of its containerd.
+func findNoRuntime(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
+	f := diagnose.Finding{Subject: nodeRef(p.Node), Confidence: diagnose.Likely}
+	if p.Node == "" || !waitsForRuntime(p) {
+		return f, false
+	}
+	f.Evidence = diagnose.Said(s, p, diagnose.Text{Any: noRuntime(), None: []string{"plugin type=", "networkplugin cni", "failed to setup network"}},
+		"FailedKillPod", "FailedCreatePodSandBox", "FailedPodSandBoxStatus", "FailedSync", "Failed", "FailedCreatePodContainer")
+	f.Message = fmt.Sprintf("The kubelet of node %s found nobody at the socket of its container runtime.", p.Node)
+	if len(f.Evidence) > 0 {
+		return f, true
+	}
+	return lostShim(s, p)
+}
+
+// lostShim judges a pod whose sandbox was not made because the shim, the process that containerd starts for it, did not answer or ended meanwhile.
+func lostShim(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
+	f := diagnose.Finding{
+		Subject: nodeRef(p.Node), Confidence: diagnose.Possible,
+		Alternatives: []string{"runtime-state-desync", "runtime-request-timeout-slow-disk", "pid-thread-exhaustion", "node-out-of-memory"},
+		Decide:       "On node {node}: whether crictl info answers and other pods get their sandbox; whether the kernel log says that a containerd-shim or runc was killed (OOM) or that a fork was rejected; how busy the disk is (iostat -x).",
+	}
+	none := append(ofTheNetwork(), "resource temporarily unavailable", "no space left on device", "cannot allocate memory", "too many open files", "apparmor", "seccomp", "no such file or directory", "executable file not found")
+	for _, t := range []diagnose.Text{
+		{Any: []string{"ttrpc: closed", "ttrpc: client shutting down"}, None: none},
+		{All: []string{"shim", "context canceled"}, None: none},
+	} {
+		f.Evidence = append(f.Evidence, diagnose.Said(s, p, t, "FailedCreatePodSandBox", "FailedSync")...)
+	}
+	f.Message = fmt.Sprintf("The runtime of node %s lost the shim of a pod while it made its sandbox.", p.Node)
+	return f, starting(p) && len(f.Evidence) > 0
 }
 
 func waitsForRuntime(p stuck.Pod) bool {
 	return starting(p) || p.State == stuck.Terminating && (ending(p) || p.Stage == stuck.Cleanup)
 }
 
-func byCondition(n *corev1.Node, c corev1.NodeCondition, g scope.Group) (diagnose.Finding, bool) {
+func byCondition(s *snapshot.Snapshot, n *corev1.Node, c corev1.NodeCondition, g scope.Group) (diagnose.Finding, bool) {
 	pods := filter(g, waitsForRuntime)
 	f := diagnose.Finding{Explains: names(pods), Evidence: []diagnose.Evidence{diagnose.NodeConditionEvidence(n, c)}}
 	if len(pods) == 0 && len(g.Stuck) > 0 {
 		return f, false
 	}
-	down := diagnose.Text{Any: []string{"container runtime is down", "container runtime status check may not have completed"}}
-	switch {
-	case down.Match(c.Message):
-		f.Confidence = diagnose.Certain
-		f.Message = fmt.Sprintf("The kubelet of node %s gets no answer from its container runtime (%s stuck there).", g.Node, count(len(pods), "pod"))
-	case diagnose.Text{All: []string{"PLEG is not healthy"}}.Match(c.Message):
-		f.Confidence = diagnose.Likely
-		f.Message = fmt.Sprintf("The kubelet of node %s cannot list its containers in time (PLEG is not healthy), with %s stuck there.", g.Node, count(len(pods), "pod"))
-		f.Alternatives = []string{"pleg-unhealthy-one-pod", "pleg-unhealthy-load"}
-		f.Decide = "On node {node}: whether crictl ps hangs (the runtime), only crictl inspect of one container does (that container), or all answer slowly (load)."
-	default:
-		return f, false
+	if !runtimeDown().Match(c.Message) {
+		return findPLEG(s, g, plegRuntime)
+	}
+	f.Confidence = diagnose.Certain
+	f.Message = fmt.Sprintf("The kubelet of node %s gets no answer from its container runtime (%s stuck there).", g.Node, count(len(pods), "pod"))
+	if strings.Contains(c.Message, "may not have completed") && s.Now().Sub(c.LastTransitionTime.Time) < startsUp {
+		f.Confidence = diagnose.Likely // a kubelet says so until it has asked for the first time
 	}
 	return f, true
 }
@@ -98,7 +219,7 @@ func byCondition(n *corev1.Node, c corev1.NodeCondition, g scope.Group) (diagnos
 // byTimeouts looks for requests of several workloads that the runtime did not answer.
 func byTimeouts(s *snapshot.Snapshot, g scope.Group) (diagnose.Finding, bool) {
 	noAnswer := diagnose.Text{
-		Any:  []string{"DeadlineExceeded", "context deadline exceeded", "containerd.sock: connect", "crio.sock: connect", "docker.sock: connect", "cannot connect to the docker daemon"},
+		Any:  append(noAnswerInTime(), noRuntime()...),
 		None: []string{"failed to destroy network", "failed to setup network", "failed to set up sandbox container", "plugin type=", "networkplugin cni", "failed to reserve", "error reserving", "failed to pull", "MountVolume", "AttachVolume", "unmounted volumes"},
 	}
 	var f diagnose.Finding

@@ -3,11 +3,14 @@ package runtime
 import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
 )
 
 func runtimeStateDesync() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST204", Slug: "runtime-state-desync", Reach: scope.ReachNode,
+		Needs: []snapshot.Kind{snapshot.Event},
 		Doc: diagnose.Doc{
 			Title:     "The runtime takes a container for running that has ended",
 			Symptom:   "As with an unkillable process, but no process of the container is left on the node.",
@@ -21,8 +24,43 @@ func runtimeStateDesync() diagnose.Cause {
 				{ID: "restart-runtime", Risk: diagnose.RiskMedium, Text: "Restart containerd; it looks at all containers anew. They survive it."},
 				{ID: "drain-and-reboot", Risk: diagnose.RiskMedium, Text: "Where that does not help: drain and reboot.", Command: "kubectl drain {node} --ignore-daemonsets"},
 			},
-			Refs: []string{"https://github.com/containerd/containerd/issues/10755", "containerd: internal/cri/server/container_stop.go"},
+			Refs: []string{
+				"https://github.com/containerd/containerd/issues/10755", "https://github.com/containerd/containerd/issues/5708",
+				"https://github.com/containerd/containerd/issues/4016", "https://github.com/cri-o/cri-o/issues/9406", "containerd: internal/cri/server/container_stop.go",
+			},
 		},
-		Log: []string{"to be killed: wait container", "process already finished: not found", "task must be stopped before deletion"},
+		Signature: &diagnose.Signature{
+			States: []stuck.State{stuck.Terminating}, Stages: []stuck.Stage{stuck.KillUnconfirmed},
+			Events:     []diagnose.EventMatch{{Reasons: []string{"FailedKillPod", "FailedSync", "FailedPodSandBoxStatus"}, Text: lostTrack()}},
+			Confidence: diagnose.Likely, OnNode: true,
+			Say:          "The runtime of node {node} cannot end a container because its shim or its process is not there any more, and still takes it for running.",
+			Alternatives: []string{"runtime-hung"},
+			Decide:       "On node {node}: whether ps shows a process of the container and its shim, and whether crictl ps answers.",
+		},
+		Log: append(
+			likelyLines(
+				saying("process already finished: not found"), saying("task must be stopped before deletion"), saying("cannot exec in a stopped state"),
+				saying("detected running containers after a successful KillPod"),
+				saying("container is not created or running", "container process not found"), // CRI-O
+				diagnose.Text{All: []string{"StopContainer"}, Any: []string{"ttrpc: closed"}},
+				diagnose.Text{All: []string{"StopPodSandbox"}, Any: []string{"ttrpc: closed"}},
+				diagnose.Text{All: []string{"did not terminate su", "does not exist"}, Any: []string{"unknown error after kill", "kill container"}}, // what follows was misspelt before runc 1.0
+				saying("Shim ttrpc connection closed when stopping container"),
+			),
+			fittingLines([]string{"runtime-hung", "pid-thread-exhaustion"}, "Whether the shim of that container ended (ps), of its own or by the kernel's OOM killer, or containerd was restarted at the time.",
+				saying("ttrpc: closed"), saying("failed to get task for container"),
+				saying("Failed to handle backOff event", "TaskExit"), saying("ailed to handle container TaskExit event"))...,
+		),
+	}
+}
+
+// lostTrack is how runtimes word that what they were to end is not there.
+func lostTrack() diagnose.Text {
+	return diagnose.Text{
+		Any: []string{
+			"ttrpc: closed", "process already finished", "task must be stopped before deletion", "cannot exec in a stopped state", "container is not created or running",
+			"container process not found", "unknown error after kill: runc did not terminate", "no such container", "transport is closing",
+		},
+		None: []string{"permission denied", "resource temporarily unavailable", "failed to destroy network", "no space left on device"},
 	}
 }

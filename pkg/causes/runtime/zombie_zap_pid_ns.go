@@ -5,7 +5,7 @@ import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 )
 
-// Nothing in the API or in a log tells this one; d-state-process names it as its alternative.
+// Nothing in the API tells this one: it shows in stacks and lists of processes. d-state-process names it as its alternative.
 func zombieZapPidNs() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST203", Slug: "zombie-zap-pid-ns", Reach: scope.ReachNode,
@@ -20,5 +20,11 @@ func zombieZapPidNs() diagnose.Cause {
 			},
 			Refs: []string{"https://github.com/moby/moby/issues/31007", "linux: kernel/pid_namespace.c"},
 		},
+		Log: append(
+			certainLines(saying("zap_pid_ns_processes")),
+			fittingLines([]string{"runtime-state-desync", "d-state-process"},
+				"Whether the defunct process has threads or children in state D (ps -eLo stat,pid,ppid,wchan:32,args), or a parent outside of its container, or neither: then its shim does not reap it.",
+				saying("<defunct>"))...,
+		),
 	}
 }

@@ -3,6 +3,7 @@ package startup
 import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
 )
 
@@ -27,7 +28,8 @@ func configRunAsNonRoot() diagnose.Cause {
 				"https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/kubelet/kuberuntime/security_context_others.go",
 			},
 		},
-		Reach: scope.ReachPod,
+		Reach:    scope.ReachPod,
+		Optional: []snapshot.Kind{snapshot.Event},
 		Signature: &diagnose.Signature{
 			States: []stuck.State{stuck.CreateContainerConfigError, stuck.CrashLoopBackOff, stuck.Init},
 			Waiting: []diagnose.WaitingMatch{{
@@ -36,8 +38,12 @@ func configRunAsNonRoot() diagnose.Cause {
 					"container has runAsNonRoot", "breaks non-root policy", "break non-root policy", "cannot verify user is non-root",
 				}},
 			}},
+			Events: []diagnose.EventMatch{{
+				Reasons: []string{"Failed"}, Text: diagnose.Text{Any: []string{"container has runAsNonRoot", "breaks non-root policy", "break non-root policy", "cannot verify user is non-root"}},
+			}},
 			Confidence: diagnose.Certain,
 			Say:        "Pod {pod} has runAsNonRoot, and the user that its container would run as is root or cannot be told from a number.",
 		},
+		Log: diagnose.Lines("container has runAsNonRoot and image", "breaks non-root policy"),
 	}
 }

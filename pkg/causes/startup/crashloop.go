@@ -39,6 +39,13 @@ func crashloop() diagnose.Cause {
 		},
 		Reach:    scope.ReachPod,
 		Optional: []snapshot.Kind{snapshot.Event},
+		Log: []diagnose.LogMatch{
+			{Text: diagnose.Text{All: []string{"CrashLoopBackOff", "restarting failed container"}}},
+			{
+				Text:       diagnose.Text{Any: []string{"Memory cgroup out of memory: Kill", "oom-kill:constraint=CONSTRAINT_MEMCG"}},
+				Confidence: diagnose.Possible,
+			},
+		},
 		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 			if p.Object == nil || p.State != stuck.CrashLoopBackOff && p.State != stuck.Init {
 				return diagnose.Finding{}, false
@@ -95,23 +102,37 @@ func ending(s *snapshot.Snapshot, p stuck.Pod, container string, t *corev1.Conta
 	case t.ExitCode == -1:
 		return "how is not recorded", diagnose.Likely
 	case t.ExitCode == 0:
-		return fmt.Sprintf("with success (exit code 0), and the pod's restartPolicy %s starts it again", p.Object.Spec.RestartPolicy), diagnose.Certain
+		return fmt.Sprintf("with success (exit code 0), and the restartPolicy %s starts it again", restartPolicyOf(p.Object, container)), diagnose.Certain
 	case t.ExitCode == 126:
 		return "exit code 126, its command cannot be executed", diagnose.Certain
 	case t.ExitCode == 127:
 		return "exit code 127, a command was not found", diagnose.Certain
 	case t.ExitCode == 137:
 		return "exit code 137, killed with SIGKILL by something that was not recorded (memory of the node, a failed probe, or itself)", diagnose.Likely
+	case t.ExitCode == 2:
+		return "exit code 2, wrong use of a command or an option, or a Go program that panicked" + lastWords(t), diagnose.Likely
+	case t.ExitCode == 128:
+		return "exit code 128, it could not be started" + lastWords(t), diagnose.Likely
+	case t.ExitCode == 132:
+		return "exit code 132, an instruction that the node's processor does not have (SIGILL)", diagnose.Certain
+	case t.ExitCode == 134:
+		return "exit code 134, aborted by itself (SIGABRT)" + lastWords(t), diagnose.Certain
+	case t.ExitCode == 135:
+		return "exit code 135, a bus error (SIGBUS): memory that could not be mapped, mostly a full /dev/shm or missing huge pages", diagnose.Certain
 	case t.ExitCode == 139:
 		return "exit code 139, a segmentation fault", diagnose.Certain
 	case t.ExitCode == 143:
 		return "exit code 143, ended by SIGTERM", diagnose.Likely
 	}
-	how := fmt.Sprintf("exit code %d", t.ExitCode)
+	return fmt.Sprintf("exit code %d", t.ExitCode) + lastWords(t), diagnose.Likely // it says how the container ends, and not why
+}
+
+// lastWords is what the container left behind, after a comma; empty where it left nothing.
+func lastWords(t *corev1.ContainerStateTerminated) string {
 	if m := strings.TrimSpace(t.Message); m != "" {
-		how += fmt.Sprintf(", its last words %q", quote(m))
+		return fmt.Sprintf(", its last words %q", quote(m))
 	}
-	return how, diagnose.Likely // it says how the container ends, and not why
+	return ""
 }
 
 func endWords(t *corev1.ContainerStateTerminated) string {
@@ -156,6 +177,18 @@ func killedAt(kill, end time.Time, p *corev1.Pod) bool {
 	}
 	took := end.Sub(kill)
 	return took > -while && took < time.Duration(grace)*time.Second+while
+}
+
+// restartPolicyOf is the container's own policy, where it has one (init containers since 1.29, all containers since 1.35), or the pod's.
+func restartPolicyOf(p *corev1.Pod, container string) string {
+	for _, l := range [][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
+		for i := range l {
+			if l[i].Name == container && l[i].RestartPolicy != nil {
+				return string(*l[i].RestartPolicy)
+			}
+		}
+	}
+	return string(p.Spec.RestartPolicy)
 }
 
 // limitOf is the container's memory limit, in parentheses; empty where it has none.

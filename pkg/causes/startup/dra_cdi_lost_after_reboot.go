@@ -8,7 +8,7 @@ import (
 )
 
 func draCDILostAfterReboot() diagnose.Cause {
-	cdi := diagnose.Text{Any: []string{"CDI device injection failed", "unresolvable CDI devices"}}
+	cdi := diagnose.Text{Any: []string{"CDI device injection failed", "unresolvable CDI devices", "failed to inject CDI devices", "could not inject CDI", "CDI registry", `could not select device driver "cdi"`}}
 	return diagnose.Cause{
 		Code: "ST604", Slug: "dra-cdi-lost-after-reboot",
 		Doc: diagnose.Doc{
@@ -41,6 +41,6 @@ func draCDILostAfterReboot() diagnose.Cause {
 			Alternatives: []string{"dra-prepare-fails"},
 			Decide:       "Whether the node was rebooted after the pod came to it. If not, look at the log of the device driver's pod on the node.",
 		},
-		Log: []string{"unresolvable CDI devices"},
+		Log: diagnose.Lines("unresolvable CDI devices", "CDI device injection failed", "failed to inject CDI devices"),
 	}
 }

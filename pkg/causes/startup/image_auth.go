@@ -2,6 +2,9 @@ package startup
 
 import (
 	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
@@ -32,24 +35,53 @@ func imageAuth() diagnose.Cause {
 			},
 		},
 		Reach:    scope.ReachPod,
-		Optional: []snapshot.Kind{snapshot.Event},
+		Optional: []snapshot.Kind{snapshot.Event, snapshot.Node, snapshot.Secret},
 		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
-			x, ok := failing(s, p, diagnose.Text{
-				Any: []string{
-					"unauthorized", "authentication required", "403 Forbidden", "pull access denied", "insufficient_scope", "no basic auth credentials",
-					"access denied", "requested access to the resource is denied", "failed to authorize",
-				},
-				None: append(append(network(), certificates()...), limits()...),
-			})
+			x, ok := failing(s, p, faultRefused)
 			if !ok {
 				return diagnose.Finding{}, false
 			}
-			return diagnose.Finding{
+			if present(s, p, x.image) && checksCredentials(s, p) && policyOf(p.Object, x.container) != corev1.PullAlways {
+				return diagnose.Finding{}, false // the image is there: image-credential-reverification
+			}
+			f := diagnose.Finding{
 				Subject: x.imageRef(), Confidence: diagnose.Likely, Evidence: x.ev,
-				Message:      fmt.Sprintf("The registry %s refuses the pull of image %q: %s.", registryOf(x.image), x.image, x.why()),
+				Message:      fmt.Sprintf("The registry %s refuses the pull of image %q: %s.%s", registryOf(x.image), x.image, x.why(), secretsOf(s, p)),
 				Alternatives: []string{"image-not-found"},
 				Decide:       "Registries answer alike for images that do not exist: look the repository up with an account that may see it.",
-			}, true
+			}
+			return f, true
+		},
+		Log: []diagnose.LogMatch{
+			{
+				Text: diagnose.Text{
+					All: []string{"image"}, Any: []string{"pull access denied", "no basic auth credentials", "insufficient_scope: authorization failed", "requested access to the resource is denied", "unauthorized: authentication required", "authorization token has expired", "unauthorized: access to the requested resource"},
+				},
+				Alternatives: []string{"image-not-found"},
+				Decide:       "Registries answer alike for images that do not exist: look the repository up with an account that may see it.",
+			},
+			{Text: diagnose.Text{All: []string{"failed to authorize: failed to fetch", "token"}, Any: []string{"401", "403", "400 Bad Request"}}},
 		},
 	}
+}
+
+// secretsOf says which Secrets the pod pulls with, with a space before it, and which of them are not there.
+func secretsOf(s *snapshot.Snapshot, p stuck.Pod) string {
+	var names, missing []string
+	for _, r := range p.Object.Spec.ImagePullSecrets {
+		if r.Name == "" {
+			continue
+		}
+		names = append(names, r.Name)
+		if s.Has(snapshot.Secret, p.Ref.Namespace, r.Name) == snapshot.Absent {
+			missing = append(missing, r.Name)
+		}
+	}
+	switch {
+	case len(names) == 0:
+		return " The pod names no imagePullSecret."
+	case len(missing) > 0:
+		return fmt.Sprintf(" Its imagePullSecret %s does not exist.", strings.Join(missing, ", "))
+	}
+	return fmt.Sprintf(" It pulls with the Secret %s.", strings.Join(names, ", "))
 }

@@ -34,7 +34,7 @@ func imageDiskFull() diagnose.Cause {
 		Reach:    scope.ReachNode,
 		Optional: []snapshot.Kind{snapshot.Event},
 		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
-			x, ok := failing(s, p, diagnose.Text{Any: []string{"no space left on device", "disk quota exceeded"}})
+			x, ok := failing(s, p, faultDisk)
 			if !ok {
 				return diagnose.Finding{}, false
 			}
@@ -43,6 +43,16 @@ func imageDiskFull() diagnose.Cause {
 				Message: fmt.Sprintf("Node %s has no disk space, or no inodes, left to unpack images.", p.Node),
 			}, true
 		},
-		Log: []string{"no space left on device"},
+		Log: []diagnose.LogMatch{
+			{Text: diagnose.Text{
+				All: []string{"no space left on device"}, Any: []string{"failed to extract layer", "failed to register layer", "failed to pull", "/var/lib/containerd", "/var/lib/docker", "/var/lib/containers", "writing blob", "ingest"},
+				None: []string{"/sys/fs/cgroup", "inotify"},
+			}},
+			{Text: diagnose.Text{Any: []string{"Failed to garbage collect required amount of images", "failed to garbage collect required amount of images", "Image garbage collection failed multiple times in a row"}}},
+			{
+				Text:       diagnose.Text{All: []string{"eviction manager"}, Any: []string{"attempting to reclaim ephemeral-storage", `resourceName="ephemeral-storage"`, "attempting to reclaim imagefs", "attempting to reclaim nodefs"}},
+				Confidence: diagnose.Possible,
+			},
+		},
 	}
 }

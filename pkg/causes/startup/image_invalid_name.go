@@ -33,5 +33,8 @@ func imageInvalidName() diagnose.Cause {
 				Message: fmt.Sprintf("Image name %q is not valid.", image),
 			}, true
 		},
+		Log: []diagnose.LogMatch{
+			{Text: diagnose.Text{Any: []string{"InvalidImageName", "Failed to apply default image tag", "couldn't parse image reference", "couldn't parse image name"}}},
+		},
 	}
 }

@@ -29,16 +29,29 @@ func imageNeverPull() diagnose.Cause {
 				"https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/kubelet/images/image_manager.go",
 			},
 		},
-		Reach: scope.ReachPod,
-		Pod: func(_ *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
+		Reach:    scope.ReachPod,
+		Optional: []snapshot.Kind{snapshot.Node},
+		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 			image, ev, ok := waitingFor(p, "ErrImageNeverPull")
-			if !ok {
+			if !ok || present(s, p, image) && checksCredentials(s, p) {
 				return diagnose.Finding{}, false
+			}
+			if present(s, p, image) || s.Node(p.Node) == nil || checksCredentials(s, p) {
+				// The list of images may be old, and a kubelet that checks who pulled an image says the same.
+				return diagnose.Finding{
+					Subject: snapshot.Ref{Kind: kindImage, Name: image}, Confidence: diagnose.Likely, Evidence: ev,
+					Message:      fmt.Sprintf("Image %q is not on node %s for this pod, and imagePullPolicy is Never.", image, p.Node),
+					Alternatives: []string{"image-credential-reverification"},
+					Decide:       "Whether the image is on the node (crictl images on its host). If it is, and the kubelet is 1.35 or later, the pod lacks the Secret with which it was pulled.",
+				}, true
 			}
 			return diagnose.Finding{
 				Subject: snapshot.Ref{Kind: kindImage, Name: image}, Confidence: diagnose.Certain, Evidence: ev,
 				Message: fmt.Sprintf("Image %q is not on node %s, and imagePullPolicy is Never.", image, p.Node),
 			}, true
+		},
+		Log: []diagnose.LogMatch{
+			{Text: diagnose.Text{Any: []string{"ErrImageNeverPull", "is not present with pull policy of Never"}}},
 		},
 	}
 }

@@ -32,21 +32,30 @@ func imageNotFound() diagnose.Cause {
 		Reach:    scope.ReachPod,
 		Optional: []snapshot.Kind{snapshot.Event},
 		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
-			x, ok := failing(s, p, diagnose.Text{
-				Any: []string{"manifest unknown", ": not found", "name unknown", "not found: manifest", "repository name not known"},
-				None: append(append(network(), certificates()...), "no match for platform", "pull access denied", "unauthorized", "insufficient_scope",
-					// containerd's own store, which lost a layer that it needs to unpack the image
-					"content digest", "snapshot", "failed to extract", "failed to prepare extraction"),
-			})
+			x, ok := failing(s, p, faultUnknown)
 			if !ok {
 				return pullUnexplained(s, p)
 			}
 			return diagnose.Finding{
-				Subject: x.imageRef(), Confidence: diagnose.Certain, Evidence: x.ev,
+				Subject: x.imageRef(), Confidence: sureOf(x), Evidence: x.ev,
 				Message: fmt.Sprintf("The registry %s has no image %q.", registryOf(x.image), x.image),
 			}, true
 		},
+		Log: []diagnose.LogMatch{
+			{Text: diagnose.Text{All: []string{"manifest unknown"}}},
+			{Text: diagnose.Text{All: []string{"failed to resolve reference", ": not found"}, None: append(refusals(), stores()...)}},
+			{Text: diagnose.Text{Any: []string{"does not exist within the repository", "repository name not known to registry"}}},
+		},
 	}
+}
+
+// sureOf tells how sure it is that the image does not exist: a registry that says so of a manifest or a repository knows. A bare "not found" may be of
+// something on the way.
+func sureOf(x pull) diagnose.Confidence {
+	if (diagnose.Text{Any: []string{"manifest", "name unknown", "repository name", "does not exist", "failed to resolve reference", ": not found"}}).Match(x.said) {
+		return diagnose.Certain
+	}
+	return diagnose.Likely
 }
 
 // pullUnexplained speaks for a pull of which only the failure is known: older kubelets tell the reason in events alone.
@@ -54,7 +63,7 @@ func pullUnexplained(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool)
 	if len(pullsOf(s, p)) > 0 {
 		return diagnose.Finding{}, false
 	}
-	for _, reason := range []string{"ErrImagePull", "ImagePullBackOff"} {
+	for _, reason := range []string{"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError"} {
 		image, ev, ok := waitingFor(p, reason)
 		if !ok {
 			continue

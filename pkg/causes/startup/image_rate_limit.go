@@ -35,7 +35,7 @@ func imageRateLimit() diagnose.Cause {
 		Reach:    scope.ReachShared,
 		Optional: []snapshot.Kind{snapshot.Event},
 		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
-			x, ok := failing(s, p, diagnose.Text{Any: limits()})
+			x, ok := failing(s, p, faultLimit)
 			if !ok {
 				return diagnose.Finding{}, false
 			}
@@ -49,6 +49,10 @@ func imageRateLimit() diagnose.Cause {
 				Subject: x.registryRef(), Confidence: diagnose.Certain, Evidence: x.ev,
 				Message: fmt.Sprintf("The registry %s limits pulls: %s.", registryOf(x.image), x.why()),
 			}, true
+		},
+		Log: []diagnose.LogMatch{
+			{Text: diagnose.Text{Any: []string{"toomanyrequests", "429 Too Many Requests", "429 (Too Many Requests)", "pull rate limit"}}, Confidence: diagnose.Certain},
+			{Text: diagnose.Text{All: []string{"pull QPS exceeded"}}},
 		},
 	}
 }

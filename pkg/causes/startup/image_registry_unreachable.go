@@ -6,7 +6,6 @@ import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
-	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
 )
 
 func imageRegistryUnreachable() diagnose.Cause {
@@ -14,8 +13,8 @@ func imageRegistryUnreachable() diagnose.Cause {
 		Code: "ST608", Slug: "image-registry-unreachable",
 		Doc: diagnose.Doc{
 			Title:     "The node cannot reach the image registry",
-			Symptom:   `ErrImagePull and ImagePullBackOff with a timeout, a refused connection or "no such host". On one node it is that node's DNS, proxy or firewall; on all it is the registry or its name.`,
-			Mechanism: "The runtime on the node resolves the registry's name with the host's DNS and connects itself, perhaps through a proxy. That fails before the registry is asked for anything.",
+			Symptom:   `ErrImagePull and ImagePullBackOff with a timeout, a refused connection, a connection that breaks ("unexpected EOF", "short read"), an answer of 500 or above, or "no such host". On one node it is that node's DNS, proxy or firewall; on all it is the registry or its name.`,
+			Mechanism: "The runtime on the node resolves the registry's name with the host's DNS and connects itself, perhaps through a proxy. That fails before the registry is asked for anything, the registry answers that it is not able to, or the connection breaks while layers come over it.",
 			Confirm: []string{
 				"kubectl get events --field-selector involvedObject.name={pod} -n {namespace}",
 				"kubectl get events -A --field-selector reason=Failed",
@@ -33,16 +32,31 @@ func imageRegistryUnreachable() diagnose.Cause {
 		},
 		Reach:    scope.ReachShared,
 		Optional: []snapshot.Kind{snapshot.Event},
-		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
-			x, ok := failing(s, p, diagnose.Text{Any: network(), None: append(certificates(), limits()...)})
-			if !ok {
-				return diagnose.Finding{}, false
+		Cluster: func(s *snapshot.Snapshot, r scope.Result) []diagnose.Finding {
+			pulled := pulledFrom(s)
+			var out []diagnose.Finding
+			for _, h := range byRegistry(s, r, faultNetwork) {
+				f := diagnose.Finding{
+					Subject: snapshot.Ref{Kind: kindRegistry, Name: h.registry}, Explains: h.pods, Confidence: diagnose.Likely, Evidence: h.ev,
+					Message: fmt.Sprintf("Pulls from the registry %s fail on %s: %s%s.%s", h.registry, h.where(), brokenBy(h.said), h.why, h.elsewhere(pulled)),
+					Decide:  "Pulls from the same registry on other nodes: if they work, it is this node's DNS, proxy or firewall.",
+				}
+				switch others := h.others(pulled); {
+				case len(h.nodes) == 1 && len(others) > 0:
+					f.Subject, f.Reach = snapshot.Ref{Kind: snapshot.Node, Name: h.nodes[0]}, scope.ReachNode
+					f.Decide = "On the node's host, whether the registry's name resolves and its port answers, and which proxy the runtime uses."
+				case len(h.nodes) > 1:
+					f.Decide = "Whether the registry answers from anywhere: if it does, it is what these nodes have in common (DNS, a proxy, a firewall, a network's way out)."
+				}
+				out = append(out, f)
 			}
-			return diagnose.Finding{
-				Subject: x.registryRef(), Confidence: diagnose.Likely, Evidence: x.ev,
-				Message: fmt.Sprintf("Node %s cannot reach the registry %s: %s.", p.Node, registryOf(x.image), x.why()),
-				Decide:  "Pulls from the same registry on other nodes: if they work, it is this node's DNS, proxy or firewall.",
-			}, true
+			return out
+		},
+		Log: []diagnose.LogMatch{
+			{Text: diagnose.Text{
+				All: []string{"pull"}, Any: []string{"dial tcp", "i/o timeout", "no such host", "server misbehaving", "TLS handshake timeout", "proxyconnect", "connection reset by peer", "unexpected EOF", "503 Service Unavailable", "502 Bad Gateway", "failed to do request"},
+				None: append(append([]string{"sandbox image", "x509", "unauthorized", "containerd.sock", "dial unix", "unexpected commit digest"}, limits()...), "no space left"),
+			}},
 		},
 	}
 }

@@ -31,10 +31,13 @@ func imageSignature() diagnose.Cause {
 			States: []stuck.State{stuck.ImagePullBackOff},
 			Waiting: []diagnose.WaitingMatch{
 				{Reasons: []string{"SignatureValidationFailed"}},
-				{Reasons: []string{"ImagePullBackOff", "ErrImagePull"}, Text: diagnose.Text{Any: []string{"SignatureValidationFailed"}}},
+				{Reasons: []string{"ImagePullBackOff", "ErrImagePull"}, Text: diagnose.Text{Any: signatures()}},
 			},
 			Confidence: diagnose.Certain,
-			Say:        "The runtime on node {node} has the image of pod {pod} and does not accept its signature.",
+			Say:        "The runtime on node {node} has the image of pod {pod} and does not accept its signature, or its policy rejects it.",
+		},
+		Log: []diagnose.LogMatch{
+			{Text: diagnose.Text{Any: []string{"SignatureValidationFailed", "a signature was required, but no signature exists", "Source image rejected"}}},
 		},
 	}
 }

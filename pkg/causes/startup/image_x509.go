@@ -2,11 +2,11 @@ package startup
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
-	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
 )
 
 func imageX509() diagnose.Cause {
@@ -32,15 +32,39 @@ func imageX509() diagnose.Cause {
 		},
 		Reach:    scope.ReachShared,
 		Optional: []snapshot.Kind{snapshot.Event},
-		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
-			x, ok := failing(s, p, diagnose.Text{Any: certificates()})
-			if !ok {
-				return diagnose.Finding{}, false
+		Cluster: func(s *snapshot.Snapshot, r scope.Result) []diagnose.Finding {
+			pulled := pulledFrom(s)
+			var out []diagnose.Finding
+			for _, h := range byRegistry(s, r, faultCertificate) {
+				f := diagnose.Finding{
+					Subject: snapshot.Ref{Kind: kindRegistry, Name: h.registry}, Explains: h.pods, Confidence: diagnose.Fresh(s, diagnose.Certain, h.ev), Evidence: h.ev,
+					Message: fmt.Sprintf("The registry %s and %s do not agree on its certificate: %s%s.%s", h.registry, h.where(), distrust(h.said), h.why, h.elsewhere(pulled)),
+				}
+				if len(h.nodes) == 1 && len(h.others(pulled)) > 0 {
+					f.Subject, f.Reach = snapshot.Ref{Kind: snapshot.Node, Name: h.nodes[0]}, scope.ReachNode
+				}
+				out = append(out, f)
 			}
-			return diagnose.Finding{
-				Subject: x.registryRef(), Confidence: diagnose.Certain, Evidence: x.ev,
-				Message: fmt.Sprintf("Node %s does not accept the certificate of the registry %s: %s.", p.Node, registryOf(x.image), x.why()),
-			}, true
+			return out
+		},
+		Log: []diagnose.LogMatch{
+			{Text: diagnose.Text{All: []string{"pull"}, Any: []string{"x509:", "server gave HTTP response to HTTPS client", "first record does not look like a TLS handshake"}, None: []string{"sandbox image"}}},
 		},
 	}
+}
+
+// distrust says in words which check fails, before the error itself.
+func distrust(said string) string {
+	m := strings.ToLower(said)
+	switch {
+	case strings.Contains(m, "unknown authority"):
+		return "the node does not know the authority that signed it; "
+	case strings.Contains(m, "expired or is not yet valid"):
+		return "it is expired, or a clock is wrong; "
+	case strings.Contains(m, "certificate is valid for"), strings.Contains(m, "doesn't contain any ip sans"), strings.Contains(m, "cannot validate certificate for"):
+		return "it is for another name; "
+	case strings.Contains(m, "http response to https client"), strings.Contains(m, "does not look like a tls handshake"):
+		return "the registry speaks no TLS on this port; "
+	}
+	return ""
 }

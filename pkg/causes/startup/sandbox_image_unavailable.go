@@ -34,12 +34,23 @@ func sandboxImageUnavailable() diagnose.Cause {
 			States: []stuck.State{stuck.ContainerCreating, stuck.PodInitializing, stuck.Init, stuck.Pending},
 			Events: []diagnose.EventMatch{{
 				Reasons: []string{"FailedCreatePodSandBox"},
-				Text:    diagnose.Text{Any: []string{"failed to get sandbox image", "unable to pull sandbox image", "failed pulling sandbox image"}},
+				Text:    diagnose.Text{Any: []string{"failed to get sandbox image", "unable to pull sandbox image", "failed pulling sandbox image", "failed to start sandbox image", "unable to pull pause image"}},
+			}, {
+				// CRI-O names the image, and what of the pull failed.
+				Reasons: []string{"FailedCreatePodSandBox"},
+				Text: diagnose.Text{
+					All: []string{"pause", "creating pod sandbox with name"},
+					Any: []string{"initializing source docker://", "pinging container registry", "pinging docker registry", "reading manifest", "unable to pull", "image not known"},
+				},
+			}, {
+				// dockershim and cri-dockerd
+				Reasons: []string{"FailedCreatePodSandBox"},
+				Text:    diagnose.Text{All: []string{"failed pulling image", "pause"}},
 			}},
 			Confidence: diagnose.Certain,
 			OnNode:     true,
 			Say:        "The runtime on node {node} cannot get the image from which it starts every pod's sandbox, so that no new pod starts there.",
 		},
-		Log: []string{"failed to get sandbox image"},
+		Log: diagnose.Lines("failed to get sandbox image", "unable to pull sandbox image", "failed pulling sandbox image"),
 	}
 }

@@ -23,6 +23,7 @@ const (
 	obstacleAffinity  obstacle = "affinity"
 	obstacleTopology  obstacle = "topology"
 	obstacleVolumes   obstacle = "volumes" // the storage causes'
+	obstacleClaims    obstacle = "claims"  // of devices: dra-claim-pending
 	obstacleOther     obstacle = "other"
 )
 
@@ -45,26 +46,60 @@ type rejection struct {
 // The scheduler's message: "0/5 nodes are available: 2 Insufficient cpu, 3 node(s) had untolerated taint(s).
 // preemption: 0/5 nodes are available: …" (pkg/scheduler/framework/types.go FitError).
 var (
-	available = regexp.MustCompile(`\b0/(\d+) nodes are available: ?(.*)`)
+	available = regexp.MustCompile(`\b(?:0/(\d+) nodes are (?:un)?available|all nodes are unavailable)(?:: ?|,? )(.*)`)
 	counted   = regexp.MustCompile(`(?:^|, )(\d+) `)
 )
 
-// rejectionOf reads the pod's condition.
-func rejectionOf(p stuck.Pod) (rejection, bool) {
-	if p.Object == nil || p.State != stuck.Unschedulable || p.Node != "" {
+// rejectionOf reads the pod's condition, or, where that does not say, the last event of a scheduler.
+func rejectionOf(s *snapshot.Snapshot, p stuck.Pod) (rejection, bool) {
+	if p.Object == nil || p.State != stuck.Unschedulable && p.State != stuck.Pending || p.Node != "" {
 		return rejection{}, false
 	}
 	c := snapshot.PodCondition(p.Object, corev1.PodScheduled)
-	if c == nil || c.Status != corev1.ConditionFalse {
+	if c != nil && c.Status != corev1.ConditionFalse {
 		return rejection{}, false
 	}
-	r, ok := parseRejection(c.Message)
-	r.ev = []diagnose.Evidence{{Object: p.Ref.String(), Field: "status.conditions[PodScheduled].message", Value: c.Message}}
-	return r, ok
+	if c != nil && c.Message != "" {
+		if r, ok := parseRejection(c.Message); ok {
+			r.ev = []diagnose.Evidence{{Object: p.Ref.String(), Field: "status.conditions[PodScheduled].message", Value: c.Message}}
+			return r, true
+		}
+	}
+	for _, e := range slices.Backward(diagnose.Events(s, p)) {
+		if !told(e, "FailedScheduling", "Unschedulable") {
+			continue
+		}
+		if r, ok := parseRejection(e.Message); ok {
+			r.ev = []diagnose.Evidence{diagnose.EventEvidence(e)}
+			return r, true
+		}
+	}
+	return rejection{}, false
+}
+
+// scaler is what an autoscaler says of the pod: the cluster autoscaler (NotTriggerScaleUp, TriggeredScaleUp) or Karpenter (FailedScheduling, Nominated).
+func scaler(s *snapshot.Snapshot, p stuck.Pod) (words string, ev []diagnose.Evidence) {
+	for _, e := range slices.Backward(diagnose.Events(s, p)) {
+		karpenter := strings.Contains(strings.ToLower(e.Component), "karpenter")
+		switch {
+		case e.Reason == "NotTriggerScaleUp":
+			return " The autoscaler adds no node for it: " + quote(e.Message) + ".", []diagnose.Evidence{diagnose.EventEvidence(e)}
+		case e.Reason == "TriggeredScaleUp":
+			return " The autoscaler is adding a node for it: " + quote(e.Message) + ".", []diagnose.Evidence{diagnose.EventEvidence(e)}
+		case karpenter && e.Reason == "FailedScheduling":
+			return " Karpenter adds no node for it: " + quote(e.Message) + ".", []diagnose.Evidence{diagnose.EventEvidence(e)}
+		case karpenter && e.Reason == "Nominated":
+			return " Karpenter has a node in mind for it: " + quote(e.Message) + ".", []diagnose.Evidence{diagnose.EventEvidence(e)}
+		}
+	}
+	return "", nil
 }
 
 func parseRejection(message string) (rejection, bool) {
-	message, _, _ = strings.Cut(message, " preemption: ")
+	// What follows is what the plugins for devices, and for preemption, say of their attempts to make room.
+	for _, after := range []string{" preemption: ", ". no new claims to deallocate", ". still not schedulable"} {
+		message, _, _ = strings.Cut(message, after)
+	}
 	m := available.FindStringSubmatch(strings.Join(strings.Fields(message), " "))
 	if m == nil {
 		if strings.Contains(message, "no nodes available to schedule pods") { // pkg/scheduler ErrNoNodesAvailable
@@ -101,13 +136,15 @@ func kindOf(text string) obstacle {
 	switch {
 	case has("PersistentVolume", "volume", "free storage", "no available disk", "pvc"):
 		return obstacleVolumes
+	case has("claim", "device class", "cannot allocate"):
+		return obstacleClaims
 	case has("topology spread"):
 		return obstacleTopology
-	case has("taint", "were unschedulable"):
+	case has("taint", "were unschedulable", "were not ready", "had unknown conditions", "pressure", "network unavailable", "out of disk"):
 		return obstacleTaints
-	case has("affinity", "node selector", "requested node name"):
+	case has("affinity", "node selector", "nodeselector", "requested node name", "required features", "match node"):
 		return obstacleAffinity
-	case has("Insufficient ", "Too many pods", "free ports", "cannot allocate all claims"):
+	case has("Insufficient ", "Too many pods", "free ports", "resource fit failed", "not enough resource"):
 		return obstacleResources
 	}
 	return obstacleOther
@@ -140,6 +177,8 @@ func (o objection) depth() int {
 		return 3
 	case o.kind == obstacleVolumes:
 		return 4
+	case o.kind == obstacleClaims: // DynamicResources stands behind the others in default_plugins.go
+		return 7
 	case o.kind == obstacleTopology:
 		return 5
 	case o.kind == obstacleAffinity: // between pods
@@ -186,7 +225,7 @@ func (r rejection) words() string {
 // unschedulable is the rule of the causes that stand for one kind of reason.
 func unschedulable(kind obstacle, say string) func(*snapshot.Snapshot, stuck.Pod) (diagnose.Finding, bool) {
 	return func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
-		r, ok := rejectionOf(p)
+		r, ok := rejectionOf(s, p)
 		if !ok {
 			return diagnose.Finding{}, false
 		}
@@ -207,11 +246,17 @@ func unschedulable(kind obstacle, say string) func(*snapshot.Snapshot, stuck.Pod
 		switch r.total {
 		case 0:
 			f.Message = "The scheduler knows no node at all."
+			if !strings.Contains(r.words(), "no node") {
+				f.Message = fmt.Sprintf("%s: %s.", say, r.words())
+			}
 		case 1:
 			f.Message = fmt.Sprintf("%s. Of the one node: %s.", say, r.words())
 		default:
 			f.Message = fmt.Sprintf("%s. Of %d nodes: %s.", say, r.total, r.words())
 		}
+		words, ev := scaler(s, p)
+		f.Message += words
+		f.Evidence = append(f.Evidence, ev...)
 		return f, true
 	}
 }

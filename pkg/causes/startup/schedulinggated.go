@@ -28,7 +28,8 @@ func schedulingGated() diagnose.Cause {
 				{ID: "ask-owner", Risk: diagnose.RiskNone, Text: "The gate's name tells its controller. See there whether the pod is queued, and whether the controller runs.", Command: "kubectl describe pod {pod} -n {namespace}"},
 				{ID: "remove-gate", Risk: diagnose.RiskMedium, Text: "If the controller is gone for good, remove the gate with kubectl edit: removing gates is the one change that is allowed. Quotas that it kept are passed by."},
 			},
-			Refs: []string{"https://kubernetes.io/docs/concepts/scheduling-eviction/pod-scheduling-readiness/"},
+			Refs:  []string{"https://kubernetes.io/docs/concepts/scheduling-eviction/pod-scheduling-readiness/"},
+			Since: "Kubernetes 1.26",
 		},
 		Reach: scope.ReachShared,
 		Pod: func(_ *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {

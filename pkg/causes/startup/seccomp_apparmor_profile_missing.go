@@ -10,7 +10,9 @@ import (
 func seccompAppArmorProfileMissing() diagnose.Cause {
 	profiles := []string{
 		"apparmor profile not found", "failed to generate apparmor spec opts", "apparmor is not supported",
-		"failed to generate seccomp spec opts", "cannot load seccomp profile", "failed to load seccomp profile", "seccomp is not supported",
+		"failed to generate seccomp spec opts", "cannot load seccomp profile", "failed to load seccomp profile", "seccomp is not supported", "apparmor failed to apply profile",
+		"failed to apply AppArmor profile", "apply apparmor profile:", "applying apparmor profile to container", "load apparmor profile", "localhost AppArmor profile is forbidden", "apparmor_parser", "Cannot enforce AppArmor", "AppArmor is not enabled on the host", "unable to load seccomp profile", "setup seccomp: unable to load local profile",
+		"failed to setup seccomp", "/proc/self/attr/apparmor/exec", "AppArmor profile \"",
 	}
 	return diagnose.Cause{
 		Code: "ST616", Slug: "seccomp-apparmor-profile-missing",
@@ -35,13 +37,20 @@ func seccompAppArmorProfileMissing() diagnose.Cause {
 		Reach:    scope.ReachNode,
 		Optional: []snapshot.Kind{snapshot.Event},
 		Signature: &diagnose.Signature{
-			States: []stuck.State{stuck.CreateContainerError, stuck.RunContainerError, stuck.ContainerCreating, stuck.PodInitializing, stuck.Init},
+			States: []stuck.State{stuck.CreateContainerError, stuck.RunContainerError, stuck.CrashLoopBackOff, stuck.ContainerCreating, stuck.PodInitializing, stuck.Init, stuck.Rejected},
 			Waiting: []diagnose.WaitingMatch{{
-				Reasons: []string{"CreateContainerError", "RunContainerError"}, Text: diagnose.Text{Any: profiles},
+				Reasons: []string{"CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun"}, Text: diagnose.Text{Any: profiles},
 			}},
-			Events:     []diagnose.EventMatch{{Reasons: []string{"FailedCreatePodSandBox"}, Text: diagnose.Text{Any: profiles}}},
+			PodStatus:  []diagnose.WaitingMatch{{Reasons: []string{"AppArmor"}}, {Text: diagnose.Text{Any: []string{"Cannot enforce AppArmor"}}}},
+			Events:     []diagnose.EventMatch{{Reasons: []string{"FailedCreatePodSandBox", "Failed", "AppArmor"}, Text: diagnose.Text{Any: profiles}}},
 			Confidence: diagnose.Certain,
 			Say:        "Node {node} does not have, or does not support, the seccomp or AppArmor profile that pod {pod} names.",
 		},
+		Log: append(diagnose.Lines("apparmor failed to apply profile", "failed to generate apparmor spec opts", "Cannot enforce AppArmor", "failed to generate seccomp spec opts", "cannot load seccomp profile",
+			"applying apparmor profile to container", "localhost AppArmor profile is forbidden"), []diagnose.LogMatch{
+			{Text: diagnose.Text{All: []string{"load apparmor profile", "exit status"}}}, // containerd contrib/apparmor
+			// The kernel's own record of a profile that was loaded names the program too, without any error.
+			{Text: diagnose.Text{All: []string{"apparmor_parser"}, Any: []string{"executable file not found", "exit status", "get apparmor_parser version"}, None: []string{"audit(", "comm="}}},
+		}...),
 	}
 }

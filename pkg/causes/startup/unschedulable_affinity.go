@@ -3,6 +3,7 @@ package startup
 import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 )
 
 func unschedulableAffinity() diagnose.Cause {
@@ -28,7 +29,8 @@ func unschedulableAffinity() diagnose.Cause {
 				"https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/scheduler/framework/plugins/interpodaffinity/filtering.go",
 			},
 		},
-		Reach: scope.ReachPod,
-		Pod:   unschedulable(obstacleAffinity, "No node fits the pod's node selector, its affinity or its anti-affinity"),
+		Reach:    scope.ReachPod,
+		Optional: []snapshot.Kind{snapshot.Event},
+		Pod:      unschedulable(obstacleAffinity, "No node fits the pod's node selector, its affinity or its anti-affinity"),
 	}
 }

@@ -3,6 +3,7 @@ package startup
 import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 )
 
 func unschedulableInsufficient() diagnose.Cause {
@@ -28,7 +29,8 @@ func unschedulableInsufficient() diagnose.Cause {
 				"https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/scheduler/framework/plugins/noderesources/fit.go",
 			},
 		},
-		Reach: scope.ReachPod,
-		Pod:   unschedulable(obstacleResources, "No node has enough room for what the pod requests"),
+		Reach:    scope.ReachPod,
+		Optional: []snapshot.Kind{snapshot.Event},
+		Pod:      unschedulable(obstacleResources, "No node has enough room for what the pod requests"),
 	}
 }

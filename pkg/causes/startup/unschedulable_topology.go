@@ -3,6 +3,7 @@ package startup
 import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 )
 
 func unschedulableTopology() diagnose.Cause {
@@ -26,7 +27,8 @@ func unschedulableTopology() diagnose.Cause {
 				"https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/scheduler/framework/plugins/podtopologyspread/plugin.go",
 			},
 		},
-		Reach: scope.ReachPod,
-		Pod:   unschedulable(obstacleTopology, "The pod's topology spread constraints leave no node"),
+		Reach:    scope.ReachPod,
+		Optional: []snapshot.Kind{snapshot.Event},
+		Pod:      unschedulable(obstacleTopology, "The pod's topology spread constraints leave no node"),
 	}
 }

@@ -2,6 +2,7 @@ package startup
 
 import (
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -10,6 +11,10 @@ import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
 )
+
+// leaseStale is how old the renewal of a scheduler's lease may be. It is renewed every 2 s, and lost after 15 s (k8s.io/component-base/config
+// RetryPeriod, LeaseDuration); a new leader takes some seconds more.
+const leaseStale = 40 * time.Second
 
 // kindScheduler stands for a scheduler by its name, so that all pods that wait for it are one finding.
 const kindScheduler snapshot.Kind = "Scheduler"
@@ -35,25 +40,48 @@ func wrongSchedulerName() diagnose.Cause {
 				"https://kubernetes.io/docs/reference/scheduling/config/#multiple-profiles",
 			},
 		},
-		Reach: scope.ReachShared,
-		Pod: func(_ *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
+		Reach:    scope.ReachShared,
+		Optional: []snapshot.Kind{snapshot.Lease, snapshot.Event},
+		Pod: func(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 			if p.Object == nil || p.Node != "" || p.State != stuck.Pending && p.State != stuck.Unschedulable ||
 				snapshot.PodCondition(p.Object, corev1.PodScheduled) != nil || len(p.Object.Spec.SchedulingGates) > 0 {
 				return diagnose.Finding{}, false
 			}
+			if len(diagnose.Said(s, p, diagnose.Text{}, "FailedScheduling", "Unschedulable", "Scheduled", "NotTriggerScaleUp", "TriggeredScaleUp")) > 0 {
+				return diagnose.Finding{}, false // somebody looked at it
+			}
 			name := p.Object.Spec.SchedulerName
 			if name == "" {
 				name = corev1.DefaultSchedulerName
+			}
+			group, _ := groupOf(p)
+			if len(p.Object.Spec.ResourceClaims) > 0 || group != "" {
+				return diagnose.Finding{}, false // such a pod may be held back without a word: dra-claim-pending, pod-group-waiting
 			}
 			f := diagnose.Finding{
 				Subject: snapshot.Ref{Kind: kindScheduler, Name: name}, Confidence: diagnose.Likely,
 				Message:  fmt.Sprintf("No scheduler named %q has looked at the pod: it has neither a node nor a word about why it has none.", name),
 				Evidence: []diagnose.Evidence{{Object: p.Ref.String(), Field: "spec.schedulerName", Value: name}, {Object: p.Ref.String(), Field: "status.conditions[PodScheduled]", Value: "missing"}},
 			}
+			lease := name
 			if name == corev1.DefaultSchedulerName {
+				lease = "kube-scheduler"
 				f.Reach = scope.ReachCluster
 				f.Alternatives = []string{"control-plane-down"}
 				f.Decide = "Whether kube-scheduler renews its lease in kube-system, and whether new pods elsewhere get a node."
+			}
+			l := s.Lease("kube-system", lease)
+			switch {
+			case l == nil && name != corev1.DefaultSchedulerName:
+				f.Message += " The name is not the default scheduler's: either it is misspelt, or that scheduler does not run."
+			case l == nil || l.Spec.RenewTime == nil:
+			case s.Now().Sub(l.Spec.RenewTime.Time) > leaseStale:
+				f.Message += fmt.Sprintf(" The lease of %s was last renewed %s ago: it does not run.", lease, s.Now().Sub(l.Spec.RenewTime.Time).Round(time.Second))
+				f.Evidence = append(f.Evidence, diagnose.Evidence{Object: "lease kube-system/" + lease, Field: "spec.renewTime", Value: l.Spec.RenewTime.UTC().Format(time.RFC3339)})
+			default:
+				f.Confidence = diagnose.Possible
+				f.Message += fmt.Sprintf(" %s renews its lease, and so runs: it does not see the pod, or has not come to it.", lease)
+				f.Evidence = append(f.Evidence, diagnose.Evidence{Object: "lease kube-system/" + lease, Field: "spec.renewTime", Value: l.Spec.RenewTime.UTC().Format(time.RFC3339)})
 			}
 			return f, true
 		},

@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/volume"
 )
 
 // multiAttach is the wording of the attach-detach controller for a volume that another node has
@@ -19,27 +19,9 @@ var multiAttach = diagnose.Text{Any: []string{
 	"multi-attach error", "already exclusively attached to one node", "waiting for detach", "volume is already used by",
 }}
 
-// attachment finds the VolumeAttachments of a volume, the pod's own node apart.
-func attachments(s *snapshot.Snapshot, pv, node string) (here *storagev1.VolumeAttachment, elsewhere []*storagev1.VolumeAttachment) {
-	if pv == "" {
-		return nil, nil
-	}
-	for _, va := range s.VolumeAttachments() {
-		if n := va.Spec.Source.PersistentVolumeName; n == nil || *n != pv {
-			continue
-		}
-		if va.Spec.NodeName == node {
-			here = va
-		} else {
-			elsewhere = append(elsewhere, va)
-		}
-	}
-	return here, elsewhere
-}
-
 // held is a volume of a starting pod that another node still has.
 type held struct {
-	volume
+	volume.Chain
 	va   *storagev1.VolumeAttachment // on the other node
 	said []diagnose.Evidence
 }
@@ -49,16 +31,16 @@ func heldElsewhere(s *snapshot.Snapshot, p stuck.Pod) (held, bool) {
 	if !mounting(p) {
 		return held{}, false
 	}
-	ev := diagnose.Said(s, p, multiAttach, attachReasons()...)
-	for _, v := range volumesOf(s, p.Object) {
-		if v.volumeName() == "" || !v.exclusive() {
+	ev := diagnose.Said(s, p, multiAttach)
+	for _, v := range volume.Of(s, p.Object) {
+		if v.VolumeName() == "" || !v.Exclusive() {
 			continue
 		}
-		here, elsewhere := attachments(s, v.volumeName(), p.Node)
+		here, elsewhere := volume.Attachments(s, v.VolumeName(), p.Node)
 		if len(elsewhere) == 0 || here != nil && here.Status.Attached {
 			continue
 		}
-		return held{volume: v, va: elsewhere[0], said: about(ev, v.volumeName())}, true
+		return held{Chain: v, va: elsewhere[0], said: about(ev, v.VolumeName())}, true
 	}
 	return held{}, false
 }
@@ -76,38 +58,80 @@ func (h held) sure(s *snapshot.Snapshot) diagnose.Confidence {
 	return diagnose.Fresh(s, diagnose.Certain, h.said)
 }
 
-// refused is what is left of held where claims or VolumeAttachments could not be read: the attach-detach controller says that a volume of the
-// pod is attached elsewhere, and perhaps a pod that was read uses one of its claims on another node.
+// refused is what is left of held where nothing that could be read names the other node: the attach-detach controller says that a volume of the pod is
+// attached elsewhere, and perhaps a pod that was read uses one of its claims on another node, or a Node says that it has the volume.
 type refused struct {
 	claim string // the pod's only claim, or the one that user has too
 	user  *corev1.Pod
+	node  string // the other node, where it is known
 	said  []diagnose.Evidence
+	// used tells that the controller speaks of pods that use the volume; otherwise it knows of none.
+	used bool
 }
 
 func refusedElsewhere(s *snapshot.Snapshot, p stuck.Pod) (refused, bool) {
-	if !mounting(p) || !unread(s, snapshot.VolumeAttachment) && !unread(s, snapshot.PersistentVolumeClaim) {
+	if !mounting(p) {
 		return refused{}, false
 	}
-	r := refused{said: diagnose.Said(s, p, multiAttach, attachReasons()...)}
+	r := refused{said: diagnose.Said(s, p, multiAttach)}
 	if len(r.said) == 0 {
 		return r, false
 	}
-	claims := 0
-	for i := range p.Object.Spec.Volumes {
-		claim := claimOf(p.Object, &p.Object.Spec.Volumes[i])
-		if claim == "" {
+	r.used = strings.Contains(strings.ToLower(r.said[len(r.said)-1].Value), "already used by")
+	claims, known := 0, 0
+	for _, v := range volume.Of(s, p.Object) {
+		if v.Claim == "" {
 			continue
 		}
 		claims++
-		if u := userElsewhere(s, p, claim); u != nil {
-			r.claim, r.user = claim, u
-			return r, true
+		if v.PV != nil {
+			known++
+			if node := reportedBy(s, v, p.Node); node != "" {
+				r.claim, r.node = v.Claim, node
+				r.user = volume.UserElsewhere(s, p.Object, v.Claim)
+				return r, true
+			}
 		}
-		if r.claim = claim; claims > 1 {
+		if u := volume.UserElsewhere(s, p.Object, v.Claim); u != nil {
+			r.claim, r.user, r.node = v.Claim, u, u.Spec.NodeName
+			return r, blind(s)
+		}
+		if r.claim = v.Claim; claims > 1 {
 			r.claim = ""
 		}
 	}
-	return r, true
+	// Where all of it was read, and nothing holds a volume elsewhere, the words are about what is over.
+	return r, blind(s) || known < claims
+}
+
+// reportedBy finds another node whose status says that it has the volume attached (status.volumesAttached), which is all there is of plugins of the
+// kubelet's own: they have no VolumeAttachment.
+func reportedBy(s *snapshot.Snapshot, v volume.Chain, node string) string {
+	id := v.Handle()
+	switch src := v.PV.Spec.PersistentVolumeSource; {
+	case id != "":
+	case src.AWSElasticBlockStore != nil:
+		id = src.AWSElasticBlockStore.VolumeID
+	case src.GCEPersistentDisk != nil:
+		id = src.GCEPersistentDisk.PDName
+	case src.AzureDisk != nil:
+		id = src.AzureDisk.DataDiskURI
+	case src.Cinder != nil:
+		id = src.Cinder.VolumeID
+	case src.VsphereVolume != nil:
+		id = src.VsphereVolume.VolumePath
+	}
+	if len(id) < 4 {
+		return ""
+	}
+	for _, n := range s.Nodes() {
+		for _, a := range n.Status.VolumesAttached {
+			if n.Name != node && strings.HasSuffix(string(a.Name), id) {
+				return n.Name
+			}
+		}
+	}
+	return ""
 }
 
 func (r refused) ref(p stuck.Pod) snapshot.Ref {
@@ -117,46 +141,23 @@ func (r refused) ref(p stuck.Pod) snapshot.Ref {
 	return snapshot.Ref{Kind: snapshot.PersistentVolumeClaim, Namespace: p.Ref.Namespace, Name: r.claim}
 }
 
-// userElsewhere finds a pod on another node that uses the claim and has not ended.
-func userElsewhere(s *snapshot.Snapshot, p stuck.Pod, claim string) *corev1.Pod {
-	for _, o := range s.Pods() {
-		if o.Namespace != p.Ref.Namespace || o.Spec.NodeName == "" || o.Spec.NodeName == p.Node || snapshot.IsTerminal(o) && o.DeletionTimestamp == nil {
-			continue
-		}
-		for i := range o.Spec.Volumes {
-			if claimOf(o, &o.Spec.Volumes[i]) == claim {
-				return o
-			}
-		}
+// evidence is what is said, and who uses the claim.
+func (r refused) evidence() []diagnose.Evidence {
+	if r.user == nil {
+		return r.said
 	}
-	return nil
+	return append(slices.Clone(r.said), diagnose.Evidence{
+		Object: snapshot.RefOf(r.user).String(), Field: "spec.volumes", Value: "claim " + r.claim + ", on node " + r.user.Spec.NodeName,
+	})
 }
 
-// unread tells whether nothing of the kind could be read.
-func unread(s *snapshot.Snapshot, k snapshot.Kind) bool {
-	return s.Gap(k) != nil && !s.Complete(k, "") && len(s.Objects(k)) == 0
-}
-
-func attachmentEvidence(va *storagev1.VolumeAttachment) diagnose.Evidence {
-	return diagnose.Evidence{
-		Object: "volumeattachment " + va.Name, Field: "spec.nodeName",
-		Value: fmt.Sprintf("%s (attached: %t)", va.Spec.NodeName, va.Status.Attached),
-	}
-}
-
-// usersOn lists the pods on the node that use the claim and have not ended. all tells whether every pod there was read.
-func usersOn(s *snapshot.Snapshot, node, namespace, claim string) (users []*corev1.Pod, all bool) {
-	pods, all := s.PodsOnNode(node)
-	for _, p := range pods {
-		if p.Namespace != namespace || snapshot.IsTerminal(p) && p.DeletionTimestamp == nil {
-			continue
-		}
-		for i := range p.Spec.Volumes {
-			if claimOf(p, &p.Spec.Volumes[i]) == claim {
-				users = append(users, p)
-				break
-			}
+// downNodes lists the nodes, but the pod's own, that are known not to be ready.
+func downNodes(s *snapshot.Snapshot, own string) []string {
+	var out []string
+	for _, n := range s.Nodes() {
+		if n.Name != own && !ready(s, n.Name) {
+			out = append(out, n.Name)
 		}
 	}
-	return users, all
+	return out
 }

@@ -1,8 +1,10 @@
 package storage
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -37,6 +39,13 @@ func configmapOrSecretMissing() diagnose.Cause {
 			},
 		},
 		Pod: findMissingObject,
+		Log: []diagnose.LogMatch{
+			{Text: diagnose.Text{All: []string{"not found", "MountVolume."}, Any: []string{"configmap", "secret"}, None: []string{"secretproviderclass"}}, Pattern: `(configmap|secret)s? \\*"[^"]+" not found`},
+			{
+				Text:       diagnose.Text{Any: []string{"Couldn't get configMap", "Couldn't get secret"}, All: []string{"not found"}},
+				Confidence: diagnose.Likely,
+			},
+		},
 	}
 }
 
@@ -85,7 +94,7 @@ func findMissingObject(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, boo
 	}
 	complained := map[reference][]diagnose.Evidence{}
 	for _, e := range diagnose.Events(s, p) {
-		if e.Reason != "FailedMount" {
+		if diagnose.OwnWords(e.Reason) || e.Reason == "FailedScheduling" {
 			continue
 		}
 		for _, m := range notFound.FindAllStringSubmatch(e.Message, -1) {
@@ -126,7 +135,7 @@ func findMissingObject(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, boo
 		}, true
 	}
 	if len(unfound) == 0 {
-		return diagnose.Finding{}, false
+		return foreignObject(s, p, complained)
 	}
 	// The kubelet's word alone, which may be made good by now.
 	words, ev := together(unfound)
@@ -155,3 +164,36 @@ func together(l []missing) (words string, ev []diagnose.Evidence) {
 	}
 	return strings.Join(names, ", "), ev
 }
+
+// foreignObject speaks for what the pod's volumes do not name themselves: a Secret that a driver is given.
+func foreignObject(s *snapshot.Snapshot, p stuck.Pod, complained map[reference][]diagnose.Evidence) (diagnose.Finding, bool) {
+	named := map[reference]bool{}
+	for _, r := range references(p.Object) {
+		named[reference{kind: r.kind, name: r.name}] = true
+	}
+	var keys []reference
+	for k := range complained {
+		if !named[k] {
+			keys = append(keys, k)
+		}
+	}
+	if len(keys) == 0 {
+		return diagnose.Finding{}, false
+	}
+	slices.SortFunc(keys, func(a, b reference) int { return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.name, b.name)) })
+	k := keys[0]
+	namespace := p.Ref.Namespace
+	ev := complained[k][max(0, len(complained[k])-2):]
+	if m := inNamespace.FindStringSubmatch(ev[len(ev)-1].Value); len(m) > 2 && m[2] == k.name {
+		namespace = m[1]
+	}
+	ref := snapshot.Ref{Kind: k.kind, Namespace: namespace, Name: k.name}
+	f := diagnose.Finding{
+		Subject: ref, Confidence: diagnose.Likely, Evidence: ev,
+		Message: fmt.Sprintf("%s %s/%s, which a volume of the pod needs, was not found when node %s last tried to mount it.", k.kind, namespace, k.name, p.Node),
+	}
+	return f, s.Has(k.kind, namespace, k.name) != snapshot.Present
+}
+
+// inNamespace finds namespace and name of a Secret that the kubelet fetches for a driver (pkg/volume/csi: "fetching NodeStageSecretRef ns/name failed").
+var inNamespace = regexp.MustCompile(`SecretRef ([a-z0-9-]+)/([a-zA-Z0-9.-]+)`)

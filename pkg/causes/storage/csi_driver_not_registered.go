@@ -11,6 +11,7 @@ import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/volume"
 )
 
 func csiDriverNotRegistered() diagnose.Cause {
@@ -36,8 +37,22 @@ func csiDriverNotRegistered() diagnose.Cause {
 			Refs: []string{"https://kubernetes-csi.github.io/docs/node-driver-registrar.html", "kubernetes: pkg/volume/csi/csi_client.go"},
 		},
 		Pod: findUnregistered,
-		Log: []string{"not found in the list of registered CSI drivers"},
+		Log: []diagnose.LogMatch{
+			{Text: unregistered, Confidence: diagnose.Certain},
+			{Text: noSocket},
+			{Text: diagnose.Text{Any: []string{"RegisterPlugin error", "failed to get plugin info using RPC GetInfo at socket", "Registration process failed with error", "plugin registration failed"}, None: []string{"dra.sock", "device-plugin", "DRA plugin"}}},
+		},
 	}
+}
+
+// unregistered are the words of the kubelet, and of the external-attacher, for a driver that the node does not have (pkg/volume/csi/csi_client.go;
+// external-attacher pkg/controller: the CSINode "does not contain driver").
+var unregistered = diagnose.Text{Any: []string{"not found in the list of registered CSI drivers", "does not contain driver", "has no NodeID annotation", "no NodeID annotation for driver"}}
+
+// noSocket are gRPC's words for a node plugin that does not listen on its socket below the kubelet's plugins.
+var noSocket = diagnose.Text{
+	All: []string{"csi", ".sock"},
+	Any: []string{"connect: connection refused", "connect: no such file or directory", "transport: Error while dialing"},
 }
 
 func findUnregistered(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
@@ -45,41 +60,74 @@ func findUnregistered(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool
 	if !mounting(p) && !cleaning(p) {
 		return f, false
 	}
-	var drivers []string
+	var drivers, known []string
 	n := s.CSINode(p.Node)
-	for _, v := range volumesOf(s, p.Object) {
-		d := v.driver()
-		if d == "" || n == nil || slices.Contains(drivers, d) ||
-			slices.ContainsFunc(n.Spec.Drivers, func(x storagev1.CSINodeDriver) bool { return x.Name == d }) {
+	for _, v := range volume.Of(s, p.Object) {
+		d := v.DriverOn(n)
+		if d == "" || slices.Contains(known, d) {
 			continue
 		}
-		drivers = append(drivers, d)
+		known = append(known, d)
+		if n != nil && volume.Registered(s, d, p.Node) == snapshot.Absent {
+			drivers = append(drivers, d)
+		}
 	}
-	f.Evidence = diagnose.Said(s, p, diagnose.Text{All: []string{"not found in the list of registered CSI drivers"}})
+	f.Evidence = diagnose.Said(s, p, unregistered)
+	silent := diagnose.Said(s, p, noSocket)
 	switch {
 	case len(f.Evidence) > 0 && len(drivers) == 0 && n != nil && mounting(p) && recentlyListed(n, f.Evidence):
 		return f, false // it has registered since
 	case len(f.Evidence) > 0 && len(drivers) > 0:
-		f.Confidence = diagnose.Certain // the kubelet says so, and the list of today agrees
-	case len(f.Evidence) > 0 && n != nil:
+		// The kubelet says so, and the list of today agrees.
 		f.Confidence = diagnose.Fresh(s, diagnose.Certain, f.Evidence)
-	case len(f.Evidence) > 0:
+	case len(f.Evidence) > 0, len(drivers) > 0:
 		f.Confidence = diagnose.Likely
-	case len(drivers) > 0:
-		f.Confidence = diagnose.Likely
+	case len(silent) > 0:
+		f.Confidence, f.Evidence = diagnose.Likely, silent
 	default:
 		return f, false
 	}
-	what := "A CSI driver of its volumes"
+	what, verb := "A CSI driver of its volumes", "is not registered on"
 	if len(drivers) > 0 {
 		what = "CSI driver " + strings.Join(drivers, ", ")
 		f.Evidence = append(f.Evidence, diagnose.Evidence{Object: "csinode " + p.Node, Field: "spec.drivers", Value: "does not list " + strings.Join(drivers, ", ")})
+	} else {
+		if len(known) == 1 {
+			what = "CSI driver " + known[0]
+		}
+		if len(silent) > 0 {
+			verb = "does not answer on its socket on"
+		}
 	}
-	f.Message = fmt.Sprintf("%s is not registered on node %s, so the kubelet cannot mount the pod's volume.", what, p.Node)
+	f.Message = fmt.Sprintf("%s %s node %s, so the kubelet cannot mount the pod's volume.", what, verb, p.Node)
 	if cleaning(p) {
-		f.Message = fmt.Sprintf("%s is not registered on node %s: the containers have ended, and the kubelet cannot unmount the pod's volume.", what, p.Node)
+		f.Message = fmt.Sprintf("%s %s node %s: the containers have ended, and the kubelet cannot unmount the pod's volume.", what, verb, p.Node)
+	}
+	if len(drivers) == 0 {
+		drivers = known
+	}
+	if len(drivers) == 1 {
+		words, ev := pluginsOf(s, drivers[0], p)
+		f.Message += words
+		f.Evidence = append(f.Evidence, ev...)
 	}
 	return f, true
+}
+
+// pluginsOf words why the driver may not be registered, by its own pods on the node.
+func pluginsOf(s *snapshot.Snapshot, driver string, p stuck.Pod) (string, []diagnose.Evidence) {
+	words, ev, bad := plugins(s, driver, p)
+	_, all := s.PodsOnNode(p.Node)
+	switch {
+	case bad:
+		return " " + words, ev
+	case words != "":
+		return " " + words + " So it registers in vain: most often it looks for the kubelet in another directory than the kubelet's.", ev
+	case all:
+		return " No pod on the node is known as its node plugin.", nil
+	default:
+		return "", nil
+	}
 }
 
 // recentlyListed tells whether a driver that a message calls unregistered is in the list by now.

@@ -10,6 +10,7 @@ import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/volume"
 )
 
 func fsgroupRecursiveChown() diagnose.Cause {
@@ -37,8 +38,17 @@ func fsgroupRecursiveChown() diagnose.Cause {
 			},
 		},
 		Pod: findChown,
-		Log: []string{"Setting volume ownership for"},
+		Log: []diagnose.LogMatch{{Text: settingOwnership}, {Text: diagnose.Text{All: []string{"applyFSGroup failed for vol"}}}},
 	}
+}
+
+// settingOwnership is how the kubelet begins what it says of it: in its log since 1.10, in an event too in newer versions (pkg/volume/volume_linux.go).
+var settingOwnership = diagnose.Text{All: []string{"Setting volume ownership for"}}
+
+// mayChown tells whether the pod asks for a group on its volumes each time that they are mounted.
+func mayChown(p stuck.Pod) bool {
+	c := p.Object.Spec.SecurityContext
+	return c != nil && c.FSGroup != nil && (c.FSGroupChangePolicy == nil || *c.FSGroupChangePolicy != corev1.FSGroupChangeOnRootMismatch)
 }
 
 func findChown(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
@@ -46,24 +56,24 @@ func findChown(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 	if !mounting(p) {
 		return f, false
 	}
-	if f.Evidence = diagnose.Said(s, p, diagnose.Text{}, "VolumePermissionChangeInProgress"); len(f.Evidence) > 0 {
+	if f.Evidence = diagnose.Said(s, p, settingOwnership); len(f.Evidence) > 0 {
 		f.Confidence = diagnose.Fresh(s, diagnose.Certain, f.Evidence)
 		f.Message = fmt.Sprintf("The kubelet on node %s is changing the owner of the files on a volume of pod %s/%s, %s after the pod was bound: it is at work, and slow.", p.Node, p.Ref.Namespace, p.Ref.Name, scope.Short(p.For))
 		return f, true
 	}
 	c := p.Object.Spec.SecurityContext
-	if c == nil || c.FSGroup == nil || c.FSGroupChangePolicy != nil && *c.FSGroupChangePolicy == corev1.FSGroupChangeOnRootMismatch {
+	if !mayChown(p) {
 		return f, false
 	}
-	var big volume
-	for _, v := range volumesOf(s, p.Object) {
+	var big volume.Chain
+	for _, v := range volume.Of(s, p.Object) {
 		// Volumes that many nodes may write, NFS above all, are mostly left alone by fsGroup.
-		if v.pvc != nil && v.exclusive() && v.nfs() == "" && v.volumeName() != "" {
+		if v.PVC != nil && v.Exclusive() && v.NFS() == "" && v.VolumeName() != "" {
 			big = v
 			break
 		}
 	}
-	if big.pvc == nil {
+	if big.PVC == nil {
 		return f, false
 	}
 	late := diagnose.Text{All: []string{"unmounted volumes"}, Any: []string{"timed out waiting for the condition", "context deadline exceeded"}}
@@ -83,7 +93,7 @@ func findChown(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 		{Object: p.Ref.String(), Field: "spec.securityContext.fsGroup", Value: fmt.Sprint(*c.FSGroup)},
 		{Object: p.Ref.String(), Field: "spec.securityContext.fsGroupChangePolicy", Value: "not OnRootMismatch"},
 	})
-	f.Message = fmt.Sprintf("Pod %s/%s asks for group %d on claim %s, so the kubelet walks over all its files before it starts the pod.", p.Ref.Namespace, p.Ref.Name, *c.FSGroup, big.claim)
+	f.Message = fmt.Sprintf("Pod %s/%s asks for group %d on claim %s, so the kubelet walks over all its files before it starts the pod.", p.Ref.Namespace, p.Ref.Name, *c.FSGroup, big.Claim)
 	f.Alternatives = []string{"hung-fs-mount", "volume-attach-limit", "selinux-recursive-relabel"}
 	f.Decide = "Whether the kubelet's log on node {node} says \"Setting volume ownership for\" this pod."
 	return f, true

@@ -8,8 +8,11 @@ import (
 
 func fuseEndpointDead() diagnose.Cause {
 	// A program's own socket can say the first as well, so a mount has to be named with it.
-	dead := diagnose.Text{All: []string{"transport endpoint is not connected"}, Any: []string{"mount", "stat ", "volume", "/var/lib/kubelet", "subpath"}}
-	exists := diagnose.Text{All: []string{"error while creating mount source path", "file exists"}}
+	dead := diagnose.Text{All: []string{"transport endpoint is not connected"}, Any: []string{"mount", "stat ", "volume", "/var/lib/kubelet", "subpath", "mkdir"}}
+	// Docker's words, containerd's and CRI-O's for a source that can be neither looked at nor made, because something dead is mounted there.
+	exists := diagnose.Text{All: []string{"file exists", "mkdir"}, Any: []string{"error while creating mount source path", "failed to generate spec", "failed to mkdir"}, None: []string{"netns", "/proc", "/sys"}}
+	aborted := diagnose.Text{All: []string{"software caused connection abort"}, Any: []string{"stat ", "mount", "/var/lib/kubelet"}}
+	refused := diagnose.Text{All: []string{"stat /var/lib/kubelet", "/mount: connection refused"}} // a file cannot refuse a connection: the daemon does
 	return diagnose.Cause{
 		Code: "ST314", Slug: "fuse-endpoint-dead", Reach: scope.ReachPod,
 		Optional: []snapshot.Kind{snapshot.Event},
@@ -33,11 +36,16 @@ func fuseEndpointDead() diagnose.Cause {
 			},
 		},
 		Signature: &diagnose.Signature{
-			Events:     []diagnose.EventMatch{{Text: dead}, {Text: exists}},
-			Waiting:    []diagnose.WaitingMatch{{Text: dead}, {Text: exists}},
+			Events:     []diagnose.EventMatch{{Text: dead}, {Text: exists}, {Text: aborted}, {Text: refused}},
+			Waiting:    []diagnose.WaitingMatch{{Text: dead}, {Text: exists}, {Text: aborted}, {Text: refused}},
 			Confidence: diagnose.Certain,
 			Say:        "A mount of pod {namespace}/{pod} on node {node} leads to a FUSE daemon that is gone.",
 		},
-		Log: []string{"transport endpoint is not connected"},
+		Log: []diagnose.LogMatch{
+			{Text: diagnose.Text{All: []string{"transport endpoint is not connected"}}},
+			{Text: aborted},
+			{Text: refused},
+			{Text: diagnose.Text{All: []string{"error while creating mount source path", "file exists"}}},
+		},
 	}
 }

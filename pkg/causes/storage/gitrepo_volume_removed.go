@@ -18,13 +18,14 @@ func gitrepoVolumeRemoved() diagnose.Cause {
 			Remedies: []diagnose.Remedy{
 				{ID: "clone-in-init-container", Risk: diagnose.RiskLow, Text: "Replace it by an emptyDir that an init container fills with git clone."},
 			},
-			Refs: []string{"https://kubernetes.io/docs/concepts/storage/volumes/#gitrepo", "kubernetes: pkg/volume/git_repo/git_repo.go"},
+			Refs:  []string{"https://kubernetes.io/docs/concepts/storage/volumes/#gitrepo", "kubernetes: pkg/volume/git_repo/git_repo.go"},
+			Since: "Kubernetes 1.33", // off by default; since 1.36 it cannot be switched on again
 		},
 		Signature: &diagnose.Signature{
-			Events:     []diagnose.EventMatch{{Reasons: []string{"FailedMount"}, Text: diagnose.Text{Any: []string{"git-repo volume plugin has been disabled"}}}},
+			Events:     []diagnose.EventMatch{{Text: diagnose.Text{Any: []string{"git-repo volume plugin has been disabled"}}}},
 			Confidence: diagnose.Certain,
 			Say:        "The gitRepo volume of pod {namespace}/{pod} is not mounted: the kubelet of node {node} has that type switched off.",
 		},
-		Log: []string{"git-repo volume plugin has been disabled"},
+		Log: diagnose.Lines("git-repo volume plugin has been disabled"),
 	}
 }

@@ -7,8 +7,12 @@ import (
 )
 
 func hostpathType() diagnose.Cause {
-	subPath := diagnose.Text{Any: []string{"failed to prepare subPath for volumeMount", "failed to create subPath directory"}}
-	local := diagnose.Text{All: []string{"initialization failed for volume", "does not exist"}} // a local volume's directory
+	subPath := diagnose.Text{Any: []string{"failed to prepare subPath for volumeMount", "failed to create subPath directory", "unable to provision SubPath"}}
+	// A directory of the node that is to be made, and cannot be.
+	unmade := diagnose.Text{All: []string{"MountVolume.SetUp failed", " : mkdir /"}, Any: []string{"operation not permitted", "read-only file system", "not a directory", "permission denied"}, None: []string{"/pods/"}} // the kubelet's own directory is another matter: its disk
+	// A path inside a volume that changed below the container, as with a ConfigMap mounted by subPath.
+	inside := diagnose.Text{All: []string{"volume-subpaths"}, Any: []string{"not a directory", "no such file or directory"}, None: []string{"stale", "transport endpoint", "orphaned pod", "error reading", "error cleaning subPath"}}
+	local := diagnose.Text{Any: []string{"initialization failed for volume", "NewMounter"}, All: []string{"path \"", "does not exist"}} // a local volume's directory
 	return diagnose.Cause{
 		Code: "ST324", Slug: "hostpath-type", Reach: scope.ReachPod,
 		Optional: []snapshot.Kind{snapshot.Event},
@@ -25,14 +29,20 @@ func hostpathType() diagnose.Cause {
 		},
 		Signature: &diagnose.Signature{
 			Events: []diagnose.EventMatch{
-				{Reasons: []string{"FailedMount"}, Text: diagnose.Text{All: []string{"hostPath type check failed"}}},
-				{Reasons: []string{"FailedMount"}, Text: local},
-				{Reasons: []string{"Failed"}, Text: subPath},
+				{Text: diagnose.Text{All: []string{"hostPath type check failed"}}},
+				{Text: local},
+				{Text: unmade},
+				{Text: subPath},
+				{Text: inside},
 			},
-			Waiting:    []diagnose.WaitingMatch{{Text: subPath}},
+			Waiting:    []diagnose.WaitingMatch{{Text: subPath}, {Text: inside}},
 			Confidence: diagnose.Certain,
 			Say:        "A path that pod {namespace}/{pod} mounts is missing on node {node}, or is of another type than it asks for.",
 		},
-		Log: []string{"hostPath type check failed", "failed to prepare subPath for volumeMount"},
+		Log: []diagnose.LogMatch{
+			{Text: diagnose.Text{Any: []string{"hostPath type check failed", "failed to prepare subPath for volumeMount", "failed to create subPath directory"}}, Confidence: diagnose.Certain},
+			{Text: local},
+			{Text: unmade},
+		},
 	}
 }

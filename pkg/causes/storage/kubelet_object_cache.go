@@ -13,6 +13,10 @@ import (
 // cacheLag is how long the kubelet may rightly take to learn of a pod's objects; within it the same words are noise.
 const cacheLag = 3 * time.Minute
 
+// noCache are the kubelet's words for an object that its watch has not brought (pkg/kubelet/util/manager, pkg/volume/{configmap,secret,projected}; from
+// 1.18 to 1.20 "couldn't propagate object cache").
+var noCache = diagnose.Text{Any: []string{"failed to sync configmap cache", "failed to sync secret cache", "couldn't propagate object cache", "\" not registered"}}
+
 func kubeletObjectCache() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST327", Slug: "kubelet-object-cache", Reach: scope.ReachNode,
@@ -41,15 +45,21 @@ func kubeletObjectCache() diagnose.Cause {
 			if !mounting(p) || p.For < cacheLag {
 				return f, false
 			}
-			text := diagnose.Text{Any: []string{"failed to sync configmap cache", "failed to sync secret cache", "\" not registered"}}
 			for _, e := range diagnose.Events(s, p) {
-				if e.Reason == "FailedMount" && text.Match(e.Message) && s.Now().Sub(e.Last) < cacheLag && e.Last.Sub(p.Since) > cacheLag/3 {
+				if !diagnose.OwnWords(e.Reason) && noCache.Match(e.Message) && s.Now().Sub(e.Last) < cacheLag && e.Last.Sub(p.Since) > cacheLag/3 {
 					f.Evidence = append(f.Evidence, diagnose.EventEvidence(e))
 				}
 			}
 			f.Message = fmt.Sprintf("The kubelet of node %s still has not got the ConfigMaps or Secrets of the pod %s after it was bound.", p.Node, scope.Short(p.For))
 			return f, len(f.Evidence) > 0
 		},
-		Log: []string{"failed to sync configmap cache", "failed to sync secret cache"},
+		Log: []diagnose.LogMatch{
+			{Text: diagnose.Text{Any: []string{"failed to sync configmap cache", "failed to sync secret cache", "couldn't propagate object cache"}}},
+			{
+				Text: diagnose.Text{All: []string{"object", "not registered"}}, Pattern: `object \\*"[^"]*"/\\*"[^"]*" not registered`,
+				Confidence: diagnose.Possible, Alternatives: []string{"configmap-or-secret-missing"},
+				Decide: "Whether the object exists, and whether the line goes on: for a moment at the start and at the end of a pod it means nothing.",
+			},
+		},
 	}
 }

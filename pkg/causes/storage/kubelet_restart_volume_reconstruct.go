@@ -19,6 +19,13 @@ func kubeletRestartVolumeReconstruct() diagnose.Cause {
 			},
 			Refs: []string{"https://github.com/kubernetes/kubernetes/issues/72604"},
 		},
-		Log: []string{"Could not construct volume information"},
+		Log: []diagnose.LogMatch{
+			{Text: diagnose.Text{Any: []string{
+				"Could not construct volume information", "Cleaning up mounts for volume that could not be reconstructed", "reconstructVolume.New", "failed to reconstruct volume for plugin",
+				"Could not add volume information to actual state of world", "ConstructVolumeSpec failed loading volume data", "ConstructBlockVolumeSpec failed loading volume data",
+			}}},
+			{Text: diagnose.Text{Any: []string{"unmounter failed to load volume data file", "unmapper failed to load volume data file"}}},
+			{Text: diagnose.Text{All: []string{"vol_data.json", "no such file or directory"}, None: []string{"failed to load volume data file", "failed loading volume data"}}},
+		},
 	}
 }

@@ -6,19 +6,27 @@ import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 )
 
-func missingMountHelper() diagnose.Cause {
-	texts := []diagnose.Text{
+// noHelper are the words of mount, of its helpers, of modprobe and of the kubelet for a kind of file system that the node does not know.
+func noHelper() []diagnose.Text {
+	return []diagnose.Text{
 		{All: []string{"/sbin/mount.", "helper program"}},
-		{All: []string{"missing codepage or helper program"}, Any: []string{"-t nfs", "-t cifs", "-t ceph", "-t glusterfs"}},
-		{Any: []string{"unknown filesystem type"}},
-		{All: []string{"executable file not found"}, Any: []string{"mount.", "iscsiadm", "mkfs.", "fsck"}},
+		{All: []string{"missing codepage or helper program"}, Any: []string{"-t nfs", "-t cifs", "-t ceph", "-t glusterfs", "-t efs", "-t lustre"}},
+		{Any: []string{"unknown filesystem type", "no volume plugin matched", "failed to get plugin from volumeSpec", "rpc.statd is not running", "an incorrect mount option was specified"}},
+		{All: []string{"executable file not found"}, Any: []string{"mount.", "iscsiadm", "mkfs.", "fsck", "rbd", "multipath", "\"mount\"", "lvm", "ceph", "nfs", "cryptsetup"}, None: []string{"runc", "OCI runtime", "containerd task", "StartError", "container init"}},
+		{All: []string{"modprobe"}, Any: []string{"not found", "fatal"}, None: []string{"br_netfilter", "overlay", "ip_vs", "nf_conntrack"}},
+		{All: []string{"mount", "unknown fs"}, Any: []string{"nfs", "ceph", "cifs"}},
+		{All: []string{"mount error(19)"}}, // cifs: No such device, which is the module
+		{All: []string{"mount error 22"}, Any: []string{"ceph"}},
 	}
+}
+
+func missingMountHelper() diagnose.Cause {
 	g := diagnose.Signature{
 		Confidence: diagnose.Likely,
-		Say:        "Node {node} lacks the program or kernel module that mounts a volume of pod {namespace}/{pod}.",
+		Say:        "Node {node} lacks the program, kernel module or plugin that mounts a volume of pod {namespace}/{pod}, or does not know an option of it.",
 	}
-	for _, t := range texts {
-		g.Events = append(g.Events, diagnose.EventMatch{Reasons: mountReasons(), Text: t})
+	for _, t := range noHelper() {
+		g.Events = append(g.Events, diagnose.EventMatch{Text: t})
 	}
 	return diagnose.Cause{
 		Code: "ST323", Slug: "missing-mount-helper", Reach: scope.ReachNode,
@@ -26,15 +34,23 @@ func missingMountHelper() diagnose.Cause {
 		Doc: diagnose.Doc{
 			Title:     "The node cannot mount this kind of file system",
 			Symptom:   "FailedMount \"bad option; for several filesystems (e.g. nfs, cifs) you might need a /sbin/mount.<type> helper program\", or \"unknown filesystem type\".",
-			Mechanism: "The kubelet calls mount on the host. For NFS, SMB, Ceph, GlusterFS and iSCSI that needs a helper program or a kernel module that the node's image does not have.",
+			Mechanism: "The kubelet calls mount on the host. For NFS, SMB, Ceph, GlusterFS and iSCSI that needs a helper program or a kernel module that the node's image does not have. A plugin of the kubelet's own is gone after an upgrade: GlusterFS in 1.26, Ceph (rbd and cephfs) in 1.31.",
 			Confirm:   []string{"kubectl describe pod {pod} -n {namespace}", "kubectl get node {node} -o wide"},
 			Remedies: []diagnose.Remedy{
 				{ID: "install-helper", Risk: diagnose.RiskLow, Text: "Install the client package on the nodes (nfs-common or nfs-utils, cifs-utils, ceph-common, open-iscsi), and in the node image. The kubelet tries again by itself."},
 				{ID: "use-csi-driver", Risk: diagnose.RiskMedium, Text: "Or use a CSI driver that brings the client along."},
 			},
-			Refs: []string{"https://kubernetes.io/docs/concepts/storage/volumes/#nfs", "kubernetes: mount-utils/mount_linux.go"},
+			Refs: []string{"https://kubernetes.io/docs/concepts/storage/volumes/#nfs", "kubernetes: mount-utils/mount_linux.go", "kubernetes: pkg/volume/plugins.go"},
 		},
 		Signature: &g,
-		Log:       []string{"you might need a /sbin/mount"},
+		Log:       helperLines(),
 	}
+}
+
+func helperLines() []diagnose.LogMatch {
+	var out []diagnose.LogMatch
+	for _, t := range noHelper() {
+		out = append(out, diagnose.LogMatch{Text: t})
+	}
+	return out
 }

@@ -35,8 +35,16 @@ func mountLeakedIntoOtherNamespace() diagnose.Cause {
 			},
 		},
 		Pod: findLeakedMount,
-		Log: []string{"device or resource busy"},
+		Log: []diagnose.LogMatch{
+			{Text: diagnose.Text{Any: busy.Any, None: append([]string{"MountVolume.SetUp", "MountVolume.MountDevice", "mount failed"}, busy.None...)}},
+		},
 	}
+}
+
+// busy are the words of the kernel, of umount and of the kubelet for a mount that something else still uses. A cgroup that is busy is another matter.
+var busy = diagnose.Text{
+	Any:  []string{"device or resource busy", "target is busy", "device is busy", "resource busy", "still mounted by other references"},
+	None: []string{"/sys/fs/cgroup", "cgroup", "mkfs", "already mounted or"},
 }
 
 func findLeakedMount(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
@@ -44,7 +52,7 @@ func findLeakedMount(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool)
 	if !ending(p) && !cleaning(p) || unwell(s, p.Node) {
 		return f, false
 	}
-	f.Evidence = diagnose.Said(s, p, diagnose.Text{All: []string{"device or resource busy"}})
+	f.Evidence = diagnose.Said(s, p, busy)
 	holders := holders(s, p)
 	switch {
 	case len(f.Evidence) > 0:

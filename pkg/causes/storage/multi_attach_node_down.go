@@ -3,6 +3,7 @@ package storage
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -11,13 +12,13 @@ import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/volume"
 )
 
 func multiAttachNodeDown() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST301", Slug: "multi-attach-node-down", Reach: scope.ReachShared,
-		Needs:    []snapshot.Kind{snapshot.Node},
-		Optional: []snapshot.Kind{snapshot.Event, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim, snapshot.VolumeAttachment},
+		Optional: []snapshot.Kind{snapshot.Event, snapshot.Node, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim, snapshot.VolumeAttachment},
 		Doc: diagnose.Doc{
 			Title:   "The volume is still attached to a node that is down",
 			Symptom: "The replacement pod stays ContainerCreating with a Multi-Attach error; the VolumeAttachment names a node that is NotReady or gone.",
@@ -51,17 +52,30 @@ func multiAttachNodeDown() diagnose.Cause {
 				return diagnose.Finding{}, false
 			}
 			f := diagnose.Finding{
-				Subject: h.ref(p.Ref.Namespace), Confidence: h.sure(s),
-				Message:   fmt.Sprintf("Volume %s (claim %s) is still attached to node %s, %s.", h.volumeName(), h.claim, node, state),
-				Evidence:  append(h.said, attachmentEvidence(h.va)),
+				Subject: h.Ref(p.Ref.Namespace), Confidence: h.sure(s),
+				Message:   fmt.Sprintf("Volume %s (claim %s) is still attached to node %s, %s.", h.VolumeName(), h.Claim, node, state),
+				Evidence:  append(h.said, volume.AttachmentEvidence(h.va)),
 				ClearsWhy: forcedDetach,
 			}
-			if gone(s, node, p.Ref.Namespace, h.claim) {
+			if gone(s, node, p.Ref.Namespace, h.Claim) {
 				f.ClearsBy = s.Now().Add(maxWaitForUnmount)
 			}
 			return f, true
 		},
-		Log: []string{"Multi-Attach error for volume"},
+		Log: []diagnose.LogMatch{
+			{
+				Text:       diagnose.Text{Any: []string{"Multi-Attach error for volume", "already exclusively attached", "volume is already exclusively"}, None: []string{"already used by"}},
+				Confidence: diagnose.Possible, Alternatives: []string{"multi-attach-rolling-update", "volumeattachment-stale"},
+				Decide: "Which node the VolumeAttachment of the volume names, whether that node is well, and whether a pod there uses the volume: kubectl get volumeattachments.",
+			},
+			{
+				Text:         diagnose.Text{All: []string{"rbd image", "is still being used"}},
+				Confidence:   diagnose.Possible,
+				Alternatives: []string{"volumeattachment-stale", "volume-mount-fails"},
+				Decide:       "Who watches the image (rbd status): a machine that is down, or one on which a pod still uses it.",
+			},
+			{Text: diagnose.Text{Any: []string{"is not safe to detach, but maxWaitForUnmountDuration", "node has out-of-service taint, force detaching"}}},
+		},
 	}
 }
 
@@ -80,23 +94,54 @@ func downNode(s *snapshot.Snapshot, node string) (state string, down bool) {
 	return "which is not ready", true
 }
 
-// heldByUserOnDownNode goes by the pod that uses the claim, where no VolumeAttachment could be read.
+// heldByUserOnDownNode goes by the words of the attach-detach controller and what else was read, where no VolumeAttachment names the other node. It
+// speaks for all three causes of those words where nothing tells them apart.
 func heldByUserOnDownNode(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 	r, ok := refusedElsewhere(s, p)
-	if !ok || r.user == nil {
+	if !ok {
 		return diagnose.Finding{}, false
 	}
-	state, down := downNode(s, r.user.Spec.NodeName)
-	if !down {
-		return diagnose.Finding{}, false
+	f := diagnose.Finding{Subject: r.ref(p), Evidence: r.evidence(), ClearsWhy: forcedDetach}
+	if r.node != "" {
+		state, down := downNode(s, r.node)
+		if !down {
+			return f, false
+		}
+		f.Confidence = diagnose.Likely
+		f.Message = fmt.Sprintf("The volume of claim %s is attached to node %s, %s.", r.claim, r.node, state)
+		if r.user != nil {
+			f.Message = fmt.Sprintf("The volume of claim %s is attached to another node; pod %s/%s uses it on node %s, %s.", r.claim, r.user.Namespace, r.user.Name, r.node, state)
+		}
+		return f, true
 	}
-	return diagnose.Finding{
-		Subject: r.ref(p), Confidence: diagnose.Likely,
-		Message: fmt.Sprintf("The volume of claim %s is attached to another node; pod %s/%s uses it on node %s, %s.", r.claim, r.user.Namespace, r.user.Name, r.user.Spec.NodeName, state),
-		Evidence: append(r.said,
-			diagnose.Evidence{Object: snapshot.RefOf(r.user).String(), Field: "spec.volumes", Value: "claim " + r.claim + ", on node " + r.user.Spec.NodeName}),
-		ClearsWhy: forcedDetach,
-	}, true
+	down := downNodes(s, p.Node)
+	switch {
+	case len(down) > 0:
+		f.Confidence = diagnose.Likely
+		f.Message = fmt.Sprintf("A volume of pod %s/%s is still attached to another node, and of the other nodes not ready is %s.", p.Ref.Namespace, p.Ref.Name, someOf(down))
+		for _, n := range down[:min(len(down), 3)] {
+			state, _ := downNode(s, n)
+			f.Evidence = append(f.Evidence, diagnose.Evidence{Object: "node " + n, Field: "status.conditions[Ready]", Value: "a node " + state})
+		}
+	case r.used:
+		return f, false // pods use it, and no node is known to be down: see multi-attach-rolling-update
+	case s.Complete(snapshot.Node, ""):
+		return f, false // no node is down: see volumeattachment-stale
+	default:
+		f.Confidence = diagnose.Possible
+		f.Message = fmt.Sprintf("A volume of pod %s/%s is still attached to another node, most often one that is down; which one it is, and who uses it there, could not be read.", p.Ref.Namespace, p.Ref.Name)
+	}
+	f.Alternatives = []string{"multi-attach-rolling-update", "volumeattachment-stale"}
+	f.Decide = "Which node the VolumeAttachment of the volume names, whether that node is well, and whether a pod there uses the volume: kubectl get volumeattachments."
+	return f, true
+}
+
+// someOf names the first few of a list.
+func someOf(l []string) string {
+	if len(l) > 3 {
+		return strings.Join(l[:3], ", ") + fmt.Sprintf(" and %d more", len(l)-3)
+	}
+	return strings.Join(l, ", ")
 }
 
 // maxWaitForUnmount is how long the attach-detach controller waits for an unhealthy node to unmount before it detaches by force

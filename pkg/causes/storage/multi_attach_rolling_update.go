@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/volume"
 )
 
 func multiAttachRollingUpdate() diagnose.Cause {
@@ -43,16 +45,16 @@ func multiAttachRollingUpdate() diagnose.Cause {
 			if unwell(s, h.va.Spec.NodeName) {
 				return diagnose.Finding{}, false
 			}
-			users, _ := usersOn(s, h.va.Spec.NodeName, p.Ref.Namespace, h.claim)
+			users, _ := volume.UsersOn(s, h.va.Spec.NodeName, p.Ref.Namespace, h.Claim)
 			if len(users) == 0 {
 				return diagnose.Finding{}, false
 			}
 			u := users[0]
 			f := diagnose.Finding{
-				Subject: snapshot.Ref{Kind: snapshot.PersistentVolumeClaim, Namespace: p.Ref.Namespace, Name: h.claim}, Confidence: h.sure(s),
-				Message: fmt.Sprintf("Claim %s can be attached to one node only, and pod %s/%s uses it on node %s.", h.claim, u.Namespace, u.Name, u.Spec.NodeName),
-				Evidence: append(h.said, attachmentEvidence(h.va),
-					diagnose.Evidence{Object: snapshot.RefOf(u).String(), Field: "spec.volumes", Value: "claim " + h.claim + ", on node " + u.Spec.NodeName}),
+				Subject: snapshot.Ref{Kind: snapshot.PersistentVolumeClaim, Namespace: p.Ref.Namespace, Name: h.Claim}, Confidence: h.sure(s),
+				Message: fmt.Sprintf("Claim %s can be attached to one node only, and pod %s/%s uses it on node %s.", h.Claim, u.Namespace, u.Name, u.Spec.NodeName),
+				Evidence: append(h.said, volume.AttachmentEvidence(h.va),
+					diagnose.Evidence{Object: snapshot.RefOf(u).String(), Field: "spec.volumes", Value: "claim " + h.Claim + ", on node " + u.Spec.NodeName}),
 			}
 			unlessDown(s, u, &f)
 			if u.DeletionTimestamp != nil {
@@ -60,24 +62,33 @@ func multiAttachRollingUpdate() diagnose.Cause {
 			}
 			return f, true
 		},
-		Log: []string{"Volume is already used by pod(s)"},
+		Log: []diagnose.LogMatch{{
+			Text:         diagnose.Text{Any: []string{"volume is already used by", "volume is in use by pods"}},
+			Alternatives: []string{"multi-attach-node-down"},
+			Decide:       "Whether the node of the pod that the line names is well: kubectl get pods -A -o wide, kubectl get nodes.",
+		}},
 	}
 }
 
-// heldByUser goes by the pod that uses the claim, where no VolumeAttachment could be read.
+// heldByUser goes by the words of the attach-detach controller, and by the pod that uses the claim, where no VolumeAttachment names the other node.
 func heldByUser(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 	r, ok := refusedElsewhere(s, p)
-	if !ok || r.user == nil || unwell(s, r.user.Spec.NodeName) {
+	if !ok || r.node != "" && unwell(s, r.node) {
 		return diagnose.Finding{}, false
 	}
-	u := r.user
-	f := diagnose.Finding{
-		Subject: r.ref(p), Confidence: diagnose.Likely,
-		Message: fmt.Sprintf("The volume of claim %s is attached to another node, and pod %s/%s uses that claim on node %s.", r.claim, u.Namespace, u.Name, u.Spec.NodeName),
-		Evidence: append(r.said,
-			diagnose.Evidence{Object: snapshot.RefOf(u).String(), Field: "spec.volumes", Value: "claim " + r.claim + ", on node " + u.Spec.NodeName}),
+	f := diagnose.Finding{Subject: r.ref(p), Confidence: diagnose.Likely, Evidence: r.evidence()}
+	switch u := r.user; {
+	case u != nil:
+		f.Message = fmt.Sprintf("The volume of claim %s is attached to another node, and pod %s/%s uses that claim on node %s.", r.claim, u.Namespace, u.Name, u.Spec.NodeName)
+		unlessDown(s, u, &f)
+	case r.node != "", !r.used, len(downNodes(s, p.Node)) > 0:
+		return f, false
+	default:
+		f.Message = fmt.Sprintf("A volume of pod %s/%s is attached to another node, where another pod uses it.", p.Ref.Namespace, p.Ref.Name)
+		f.Alternatives = []string{"multi-attach-node-down"}
+		f.Decide = "Whether the node of the pod that the message names is well: kubectl get pods -n {namespace} -o wide, kubectl get nodes."
+		f.Decide = strings.ReplaceAll(f.Decide, "{namespace}", p.Ref.Namespace)
 	}
-	unlessDown(s, u, &f)
 	return f, true
 }
 

@@ -26,12 +26,12 @@ func multipathdClaimsDevice() diagnose.Cause {
 		},
 		Signature: &diagnose.Signature{
 			Events: []diagnose.EventMatch{
-				{Reasons: mountReasons(), Text: diagnose.Text{Any: []string{"already mounted or mount point busy", "apparently in use by the system"}}},
+				{Text: diagnose.Text{Any: []string{"already mounted or mount point busy", "apparently in use by the system", "is already mounted or", "will not make a filesystem here"}}},
 			},
 			Confidence: diagnose.Likely,
 			Say:        "The device of a volume of pod {namespace}/{pod} is attached to node {node} and taken there already, most often by multipathd.",
 			Decide:     "Lsblk on node {node}: an mpath map over the device means multipathd, a mount point means a mount that was left over.",
 		},
-		Log: []string{"already mounted or mount point busy", "apparently in use by the system"},
+		Log: diagnose.Lines("already mounted or mount point busy", "apparently in use by the system", "is already mounted or", "will not make a filesystem here"),
 	}
 }

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/volume"
 )
 
 // kindNFSServer is the kind by which findings name an NFS server, so that pods of one server are one finding.
@@ -43,20 +45,55 @@ func nfsServerUnreachable() diagnose.Cause {
 			},
 		},
 		Cluster: findDeadServers,
-		Log:     []string{"not responding, still trying", "mount.nfs: Connection timed out", "not responding, timed out"},
+		Log: []diagnose.LogMatch{
+			{Text: diagnose.Text{All: []string{"nfs: server", "not responding"}}, Confidence: diagnose.Certain},
+			{Text: diagnose.Text{All: []string{"lockd: server", "not responding"}}},
+			{Text: diagnose.Text{All: []string{"not responding, still trying"}, None: []string{"nfs: server", "lockd: server"}}},
+			{Text: clearlyNoServer},
+			{Text: diagnose.Text{All: []string{"-t nfs"}, Any: []string{"Connection timed out", "No route to host", "Connection refused", "Network is unreachable", "Host is down", "Operation timed out", "DeadlineExceeded"}}},
+		},
 	}
 }
 
 // noServer is what mount.nfs and the CSI drivers around it say of a server that cannot be reached.
 var noServer = diagnose.Text{
-	Any:  []string{"connection timed out", "no route to host", "connection refused", "network is unreachable", "rpc: timed out", "not responding", "host is down", "failed to resolve server", "context deadline exceeded", "DeadlineExceeded", "timed out waiting for the condition", "mount.nfs: mount system call failed"},
+	Any:  []string{"connection timed out", "no route to host", "connection refused", "network is unreachable", "rpc: timed out", "not responding", "host is down", "failed to resolve server", "context deadline exceeded", "DeadlineExceeded", "timed out waiting for the condition", "timeout expired waiting for volumes", "mount.nfs: mount system call failed", "operation timed out"},
 	None: []string{"access denied", "no such file or directory", "permission denied", "helper program", "registered CSI drivers", "not found", "authorization"},
 }
 
-// clearlyNoServer are the wordings that leave no doubt.
+// clearlyNoServer are the wordings of mount.nfs and of mount.efs that leave no doubt.
 var clearlyNoServer = diagnose.Text{
-	All: []string{"mount"},
-	Any: []string{"mount.nfs: connection timed out", "mount.nfs: no route to host", "mount.nfs: connection refused", "mount.nfs: network is unreachable", "mount.nfs: failed to resolve server", "mount.nfs4: connection timed out", "mount.nfs4: no route to host", "mount.nfs: host is down"},
+	Any: []string{
+		"mount.nfs: connection timed out", "mount.nfs: no route to host", "mount.nfs: connection refused", "mount.nfs: network is unreachable", "mount.nfs: failed to resolve server",
+		"mount.nfs: host is down", "mount.nfs4: connection timed out", "mount.nfs4: no route to host", "mount.nfs4: connection refused", "mount.nfs4: network is unreachable",
+		"mount.nfs4: failed to resolve server", "mount.nfs4: host is down", "mount.nfs: mount(2): connection timed out", "mount.nfs: portmap query failed", "mount.nfs: rpc: timed out", "mount.nfs4: rpc: timed out",
+		"failed to resolve \"fs-", "mount.nfs: operation timed out", "mount.nfs: resource temporarily unavailable", "mount.nfs4: mount system call failed",
+		"failed due to timeout after", // mount.efs, which tries three times
+	},
+}
+
+// nfsTarget finds the server in the command that the kubelet or a driver quotes with the error of mount ("-t nfs -o vers=4 SERVER:/path /var/lib/…"), or
+// in mount.nfs's own words.
+var nfsTarget = regexp.MustCompile(`(?:-t (?:nfs4?|efs)\s(?:[^:]*\s)?|Failed to resolve server )([A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\]):`)
+
+// byWords finds the NFS server of a pod in the words of a mount that gets no answer, where its volumes do not name one.
+func byWords(s *snapshot.Snapshot, p stuck.Pod) string {
+	if !mounting(p) {
+		return ""
+	}
+	ev := diagnose.Said(s, p, clearlyNoServer)
+	if len(ev) == 0 {
+		ev = diagnose.Said(s, p, diagnose.Text{All: []string{"-t nfs"}, Any: noServer.Any, None: noServer.None})
+	}
+	for i := len(ev) - 1; i >= 0; i-- {
+		if m := nfsTarget.FindStringSubmatch(ev[i].Value); m != nil {
+			return strings.Trim(m[1], "[]")
+		}
+	}
+	if len(ev) > 0 {
+		return "unknown"
+	}
+	return ""
 }
 
 // hungOn gathers the stuck pods of one server.
@@ -75,7 +112,13 @@ func findDeadServers(s *snapshot.Snapshot, r scope.Result) []diagnose.Finding {
 	servers := map[string]*hungOn{}
 	for _, g := range r.Groups {
 		for _, p := range g.Stuck {
-			for _, host := range nfsHosts(s, p) {
+			hosts := nfsHosts(s, p)
+			if len(hosts) == 0 {
+				if h := byWords(s, p); h != "" {
+					hosts = []string{h}
+				}
+			}
+			for _, host := range hosts {
 				h := servers[host]
 				if h == nil {
 					h = &hungOn{nodes: map[string]bool{}, owners: map[string]bool{}}
@@ -101,8 +144,8 @@ func findDeadServers(s *snapshot.Snapshot, r scope.Result) []diagnose.Finding {
 // nfsHosts lists the NFS servers behind a pod, each once.
 func nfsHosts(s *snapshot.Snapshot, p stuck.Pod) []string {
 	var out []string
-	for _, v := range volumesOf(s, p.Object) {
-		if h := v.nfs(); h != "" && !slices.Contains(out, h) {
+	for _, v := range volume.Of(s, p.Object) {
+		if h := v.NFS(); h != "" && !slices.Contains(out, h) {
 			out = append(out, h)
 		}
 	}
@@ -114,9 +157,12 @@ func (h *hungOn) take(s *snapshot.Snapshot, p stuck.Pod) bool {
 	if !mounting(p) && !ending(p) && !cleaning(p) || unwell(s, p.Node) {
 		return false
 	}
-	ev := diagnose.Said(s, p, noServer, "FailedMount", "FailedKillPod", "FailedMapVolume")
+	ev := diagnose.Said(s, p, noServer, "FailedMount", "FailedKillPod", "FailedMapVolume", "FailedSync", "")
+	if len(ev) == 0 {
+		ev = diagnose.Said(s, p, clearlyNoServer)
+	}
 	heard := diagnose.Heard(s, p.Ref.Namespace)
-	if len(ev) == 0 && heard && !diagnose.Silent(s, p) {
+	if len(ev) == 0 && (heard && !diagnose.Silent(s, p) || spoken(s, p)) {
 		return false
 	}
 	h.unheard = h.unheard || len(ev) == 0 && (!heard || !ready(s, p.Node))
@@ -132,8 +178,13 @@ func (h *hungOn) take(s *snapshot.Snapshot, p stuck.Pod) bool {
 		h.since = p.Since
 	}
 	h.text = append(h.text, ev...)
-	h.clear = h.clear || len(diagnose.Said(s, p, clearlyNoServer, "FailedMount")) > 0
+	h.clear = h.clear || len(diagnose.Said(s, p, clearlyNoServer)) > 0
 	return true
+}
+
+// spoken tells whether a mount of the pod was answered with something else, also where not all events could be read.
+func spoken(s *snapshot.Snapshot, p stuck.Pod) bool {
+	return mounting(p) && len(diagnose.Said(s, p, diagnose.Text{}, mountReasons()...)) > 0
 }
 
 func (h *hungOn) finding(s *snapshot.Snapshot, host string) diagnose.Finding {

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
@@ -34,7 +35,7 @@ func nfsStaleFileHandle() diagnose.Cause {
 				return diagnose.Finding{}, false
 			}
 			f := diagnose.Finding{Evidence: diagnose.Said(s, p, text)}
-			for _, c := range p.Object.Status.ContainerStatuses {
+			for _, c := range slices.Concat(p.Object.Status.InitContainerStatuses, p.Object.Status.ContainerStatuses) {
 				if w := c.State.Waiting; w != nil && text.Match(w.Message) {
 					f.Evidence = append(f.Evidence, diagnose.Evidence{Object: p.Ref.String(), Field: "status.containerStatuses[" + c.Name + "].state.waiting", Value: w.Reason + ": " + w.Message})
 				}
@@ -50,6 +51,6 @@ func nfsStaleFileHandle() diagnose.Cause {
 			}
 			return f, true
 		},
-		Log: []string{"stale NFS file handle", "Stale file handle"},
+		Log: diagnose.Lines("stale NFS file handle", "Stale file handle"),
 	}
 }

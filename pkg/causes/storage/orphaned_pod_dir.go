@@ -19,6 +19,10 @@ func orphanedPodDir() diagnose.Cause {
 			},
 			Refs: []string{"https://github.com/kubernetes/kubernetes/issues/60987", "kubernetes: pkg/kubelet/kubelet_volumes.go"},
 		},
-		Log: []string{"but volume paths are still present on disk", "error not a directory occurred when trying to remove the volumes dir", "occurred when trying to remove the volumes dir"},
+		Log: []diagnose.LogMatch{
+			{Text: diagnose.Text{All: []string{"orphaned pod", "found, but"}, None: []string{"volumes not yet removed"}}},
+			{Text: diagnose.Text{Any: []string{"Failed to remove orphaned pod"}}},
+			{Text: diagnose.Text{Any: []string{"but volume paths are still present on disk", "occurred when trying to remove the volumes dir"}, None: []string{"orphaned pod"}}},
+		},
 	}
 }

@@ -10,7 +10,15 @@ import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/volume"
 )
+
+// elsewhere are the words of the scheduler (volumebinding, and volumezone for a volume with a label of a zone), and of a kubelet that was given the pod
+// nevertheless (pkg/volume/util/operationexecutor, storage helpers CheckNodeAffinity).
+var elsewhere = diagnose.Text{Any: []string{
+	"volume node affinity conflict", "didn't match PersistentVolume's node affinity", "MountVolume.NodeAffinity check failed", "MapVolume.NodeAffinity check failed",
+	"had no available volume zone",
+}}
 
 func pvNodeAffinityConflict() diagnose.Cause {
 	return diagnose.Cause{
@@ -37,27 +45,26 @@ func pvNodeAffinityConflict() diagnose.Cause {
 			},
 		},
 		Pod: findAffinityConflict,
-		Log: []string{"had volume node affinity conflict", "didn't match PersistentVolume's node affinity"},
+		Log: []diagnose.LogMatch{{Text: elsewhere}},
 	}
 }
 
 func findAffinityConflict(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
-	text := diagnose.Text{Any: []string{"volume node affinity conflict", "didn't match PersistentVolume's node affinity", "MountVolume.NodeAffinity check failed"}}
-	f := diagnose.Finding{Confidence: diagnose.Likely, Evidence: scheduling(s, p, text)}
+	f := diagnose.Finding{Confidence: diagnose.Likely, Evidence: scheduling(s, p, elsewhere)}
 	if mounting(p) {
-		f.Evidence = diagnose.Said(s, p, text, mountReasons()...)
+		f.Evidence = diagnose.Said(s, p, elsewhere)
 	}
 	if len(f.Evidence) == 0 {
 		return f, false
 	}
 	f.Message = fmt.Sprintf("No node that pod %s/%s may use can use its volume.", p.Ref.Namespace, p.Ref.Name)
-	for _, v := range volumesOf(s, p.Object) {
-		if v.pv == nil || v.pv.Spec.NodeAffinity == nil || v.pv.Spec.NodeAffinity.Required == nil {
+	for _, v := range volume.Of(s, p.Object) {
+		if v.PV == nil || v.PV.Spec.NodeAffinity == nil || v.PV.Spec.NodeAffinity.Required == nil {
 			continue
 		}
-		where := wanted(v.pv.Spec.NodeAffinity.Required)
-		f.Subject = v.ref(p.Ref.Namespace)
-		f.Message = fmt.Sprintf("Volume %s (claim %s) can only be used where %s, and no such node takes the pod.", v.pv.Name, v.claim, where)
+		where := wanted(v.PV.Spec.NodeAffinity.Required)
+		f.Subject = v.Ref(p.Ref.Namespace)
+		f.Message = fmt.Sprintf("Volume %s (claim %s) can only be used where %s, and no such node takes the pod.", v.PV.Name, v.Claim, where)
 		f.Evidence = append(f.Evidence, diagnose.Evidence{Object: f.Subject.String(), Field: "spec.nodeAffinity", Value: where})
 		break
 	}

@@ -6,6 +6,13 @@ import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 )
 
+// noSecrets are the words of the Secrets Store CSI driver, and of the kubelet where it asks the API server for a token of the pod's service account
+// (pkg/kubelet/token, pkg/volume/csi/csi_mounter.go).
+var noSecrets = diagnose.Text{Any: []string{
+	"failed to mount secrets store objects", "failed to get secretproviderclass", "failed to fetch token", "failed to get service accoount token attributes",
+	"failed to get service account token attributes", "error connecting to provider", "provider not found: provider", "secretproviderclass", "secret provider class",
+}}
+
 func secretsStore() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST325", Slug: "secrets-store", Reach: scope.ReachPod,
@@ -21,10 +28,10 @@ func secretsStore() diagnose.Cause {
 			Refs: []string{"https://secrets-store-csi-driver.sigs.k8s.io/troubleshooting"},
 		},
 		Signature: &diagnose.Signature{
-			Events:     []diagnose.EventMatch{{Reasons: []string{"FailedMount"}, Text: diagnose.Text{Any: []string{"failed to mount secrets store objects", "failed to fetch token", "failed to get secretproviderclass"}}}},
+			Events:     []diagnose.EventMatch{{Text: noSecrets}},
 			Confidence: diagnose.Likely,
 			Say:        "The secrets that pod {namespace}/{pod} mounts from an external store could not be fetched.",
 		},
-		Log: []string{"failed to mount secrets store objects"},
+		Log: []diagnose.LogMatch{{Text: noSecrets}},
 	}
 }

@@ -6,6 +6,9 @@ import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 )
 
+// conflicting is what the kubelet says (pkg/kubelet/volumemanager/cache/desired_state_of_world.go), in its list of failed volumes or alone.
+var conflicting = diagnose.Text{Any: []string{"conflicting SELinux labels of volume"}}
+
 func selinuxMountLabelConflict() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST318", Slug: "selinux-mount-label-conflict", Reach: scope.ReachPod,
@@ -26,12 +29,13 @@ func selinuxMountLabelConflict() diagnose.Cause {
 				"https://kubernetes.io/docs/tasks/configure-pod-container/security-context/#efficient-selinux-volume-relabeling",
 				"kubernetes: pkg/kubelet/volumemanager/cache/desired_state_of_world.go",
 			},
+			Since: "Kubernetes 1.28", // SELinuxMountReadWriteOncePod on by default; for all access modes since 1.37 (SELinuxMount)
 		},
 		Signature: &diagnose.Signature{
-			Events:     []diagnose.EventMatch{{Reasons: mountReasons(), Text: diagnose.Text{Any: []string{"conflicting SELinux labels of volume"}}}},
+			Events:     []diagnose.EventMatch{{Text: conflicting}},
 			Confidence: diagnose.Certain,
 			Say:        "Another pod on node {node} has a volume of pod {namespace}/{pod} mounted with a different SELinux label.",
 		},
-		Log: []string{"conflicting SELinux labels of volume"},
+		Log: diagnose.Lines("conflicting SELinux labels of volume"),
 	}
 }

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	storagev1 "k8s.io/api/storage/v1"
@@ -10,6 +11,7 @@ import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/volume"
 )
 
 func volumeAttachFails() diagnose.Cause {
@@ -39,6 +41,7 @@ func volumeAttachFails() diagnose.Cause {
 			},
 		},
 		Pod: findAttachError,
+		Log: []diagnose.LogMatch{{Text: attachFailed}},
 	}
 }
 
@@ -46,22 +49,22 @@ func findAttachError(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool)
 	if !mounting(p) {
 		return diagnose.Finding{}, false
 	}
-	ev := diagnose.Said(s, p, attachFailed, "FailedAttachVolume")
+	ev := slices.DeleteFunc(diagnose.Said(s, p, attachFailed), func(e diagnose.Evidence) bool { return staysAttaching.Match(e.Value) })
 	asked := false
-	for _, v := range volumesOf(s, p.Object) {
-		here, _ := attachments(s, v.volumeName(), p.Node)
+	for _, v := range volume.Of(s, p.Object) {
+		here, _ := volume.Attachments(s, v.VolumeName(), p.Node)
 		asked = asked || here != nil
 		if here == nil || here.Status.Attached || here.DeletionTimestamp != nil {
 			continue
 		}
 		e := here.Status.AttachError
-		if e == nil || e.Message == "" || tooMany.Match(e.Message) {
+		if e == nil || e.Message == "" || tooMany.Match(e.Message) || leaving.Match(e.Message) {
 			continue
 		}
 		f := attachError(e.Message)
-		f.Subject, f.Confidence = v.ref(p.Ref.Namespace), errorAge(s, e)
-		f.Message = fmt.Sprintf("Driver %s cannot attach volume %s (claim %s) to node %s: %s", here.Spec.Attacher, v.volumeName(), v.claim, p.Node, f.Message)
-		f.Evidence = append([]diagnose.Evidence{{Object: "volumeattachment " + here.Name, Field: "status.attachError", Value: e.Message}}, about(ev, v.volumeName())...)
+		f.Subject, f.Confidence = v.Ref(p.Ref.Namespace), errorAge(s, e)
+		f.Message = fmt.Sprintf("Driver %s cannot attach volume %s (claim %s) to node %s: %s", here.Spec.Attacher, v.VolumeName(), v.Claim, p.Node, f.Message)
+		f.Evidence = append([]diagnose.Evidence{{Object: "volumeattachment " + here.Name, Field: "status.attachError", Value: e.Message}}, about(ev, v.VolumeName())...)
 		return f, true
 	}
 	// Where there is no VolumeAttachment to ask, or none could be read, the attach-detach controller's event tells.
@@ -77,9 +80,9 @@ func findAttachError(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool)
 // attachFailed is the attach-detach controller's wording around the error of a driver (pkg/volume/util/operationexecutor), without what other
 // causes know better: a volume that another node has, too many of them, and a driver that gives no answer.
 var attachFailed = diagnose.Text{
-	All: []string{"AttachVolume.Attach failed for volume"},
+	Any: []string{"AttachVolume.Attach failed for volume", "Failed to attach volume \""}, // the latter until 1.5
 	None: append([]string{
-		"timed out waiting", "DeadlineExceeded", "context deadline exceeded", "was attaching", "waiting for external-attacher", "does not contain driver",
+		"timed out waiting", "DeadlineExceeded", "context deadline exceeded", "but was attach", "waiting for external-attacher", "attachment timeout", "does not contain driver", "no NodeID annotation", "is marked for deletion", "is being deleted", "already in progress", "operation with the given",
 	}, append(append([]string(nil), multiAttach.Any...), tooMany.Any...)...),
 }
 
@@ -98,7 +101,7 @@ func attachError(message string) diagnose.Finding {
 		meaning = "its credentials do not suffice; "
 	case has("quota", "LimitExceeded"):
 		meaning = "a quota is used up; "
-	case has("already attached", "in use", "VolumeInUse", "being used by", "attached to another"):
+	case has("AttachDiskWhileBeingDetached", "currently being detached", "already attached", "must be 'available'", "in use", "VolumeInUse", "being used by", "attached to another"):
 		meaning = "the storage system says that something else has the volume; "
 		f.Alternatives = []string{"volumeattachment-stale"}
 		f.Decide = "What the storage system shows as the machine that has the volume, and whether a pod there still uses it."

@@ -3,13 +3,13 @@ package storage
 import (
 	"fmt"
 	"slices"
-
-	storagev1 "k8s.io/api/storage/v1"
+	"strings"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/volume"
 )
 
 func volumeAttachLimit() diagnose.Cause {
@@ -37,16 +37,43 @@ func volumeAttachLimit() diagnose.Cause {
 			},
 		},
 		Pod: findAttachLimit,
+		Log: []diagnose.LogMatch{
+			{Text: diagnose.Text{Any: []string{
+				"AttachmentLimitExceeded", "reached its volume attachment limit", "VolumeAttachmentLimitExceeded", "maximum_persistent_disks", "InstanceDiskLimitExceeded",
+				"maximum number of data disks", "attachment limit exceeded for volume",
+			}}, Confidence: diagnose.Certain},
+			// A driver's own log, which has its answer without the words of the attach-detach controller.
+			{Text: diagnose.Text{All: []string{"attached"}, Any: []string{"max number of volumes", "maximum number of volumes"}}, Confidence: diagnose.Certain},
+			{Text: diagnose.Text{All: []string{"AttachVolume.Attach failed"}, Any: tooMany.Any, None: []string{"inotify", "attempts"}}},
+			{
+				Text:       staysAttaching,
+				Confidence: diagnose.Possible, Alternatives: []string{"csi-controller-down"},
+				Decide: "How many volumes the machine has attached, and how many its type takes: kubectl get volumeattachments.",
+			},
+		},
 	}
 }
 
+// staysAttaching are the words of Amazon's drivers for a volume that does not get beyond attaching (pkg/cloud, WaitForAttachmentState). Messages that were cut end
+// anywhere behind "but was"; what else may stand there, is another matter.
+var staysAttaching = diagnose.Text{All: []string{"device to be attached but was"}, None: []string{"but was detach", "but was busy"}}
+
 // tooMany are the words by which drivers refuse one volume more.
+//
+//	Amazon EBS: AttachmentLimitExceeded; Azure: "maximum number of data disks allowed to be attached to a VM"; Google: "Exceeded limit 'maximum_persistent_disks'";
+//	OpenStack: "no free disk device", "Too many volumes"; Linode: "max number of volumes (8) already attached"; Hetzner: "maximum number of volumes already attached"; Alibaba: InstanceDiskLimitExceeded; and the kubelet since 1.35, which rejects the pod.
 var tooMany = diagnose.Text{
 	Any: []string{
-		"AttachmentLimitExceeded", "attachment limit", "maximum number of", "too many volumes", "exceeded the limit", "volume limit", "no available slots",
+		"AttachmentLimitExceeded", "VolumeAttachmentLimitExceeded", "attachment limit", "maximum number of", "too many volumes", "exceeded the limit", "Exceeded limit", "volume limit",
+		"no available slots", "exceed max volume count", "maximum_persistent_disks", "InstanceDiskLimitExceeded", "attachments limit", "max volumes", "limit of volumes", "max number of volumes",
+		"no free device", "no free disk device", "number of attached", "disk limit",
 	},
-	None: []string{"retries", "attempts", "inotify"},
+	None: []string{"retries", "attempts", "inotify", "maximum number of pods", "maximum number of clients"},
 }
+
+// rejected is the reason of a pod that the kubelet turned away for want of room for its volumes (pkg/kubelet/volumemanager
+// VolumeAttachmentLimitExceededReason; beta in 1.34, feature gate MutableCSINodeAllocatableCount).
+const rejected = "VolumeAttachmentLimitExceeded"
 
 func findAttachLimit(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 	if p.State == stuck.Unschedulable {
@@ -57,32 +84,40 @@ func findAttachLimit(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool)
 		}, len(ev) > 0
 	}
 	f := diagnose.Finding{Subject: snapshot.Ref{Kind: snapshot.Node, Name: p.Node}}
+	if p.Object != nil && p.Object.Status.Reason == rejected {
+		f.Confidence = diagnose.Certain
+		f.Message = fmt.Sprintf("The kubelet of node %s turned pod %s/%s away: the node has as many volumes attached as it can take. The pod does not start any more; its controller makes another.", p.Node, p.Ref.Namespace, p.Ref.Name)
+		f.Evidence = []diagnose.Evidence{{Object: p.Ref.String(), Field: "status.reason", Value: rejected + ": " + p.Object.Status.Message}}
+		return f, true
+	}
 	if !mounting(p) {
 		return f, false
 	}
-	refusals := diagnose.Said(s, p, tooMany, attachReasons()...)
-	waits := diagnose.Said(s, p, diagnose.Text{Any: []string{"timed out waiting for the condition", "expected device to be attached but was attaching", "timed out waiting for external-attacher"}}, "FailedAttachVolume")
+	refusals := diagnose.Said(s, p, tooMany, append(attachReasons(), "", rejected)...)
+	waits := diagnose.Said(s, p, diagnose.Text{Any: []string{"timed out waiting for the condition", "timed out waiting for external-attacher", "attachment timeout"}}, attachReasons()...)
+	attaching := diagnose.Said(s, p, staysAttaching, attachReasons()...)
+	waits = append(waits, attaching...)
 	n := s.CSINode(p.Node)
-	for _, v := range volumesOf(s, p.Object) {
-		here, _ := attachments(s, v.volumeName(), p.Node)
-		d := v.driver()
+	for _, v := range volume.Of(s, p.Object) {
+		here, _ := volume.Attachments(s, v.VolumeName(), p.Node)
+		d := v.DriverOn(n)
 		if d == "" && here != nil {
 			d = here.Spec.Attacher
 		}
-		if d == "" || v.volumeName() == "" || here != nil && here.Status.Attached {
+		if d == "" || v.VolumeName() == "" || here != nil && here.Status.Attached {
 			continue
 		}
 		ev := refusals
 		if here != nil && here.Status.AttachError != nil && tooMany.Match(here.Status.AttachError.Message) {
 			ev = append(ev, diagnose.Evidence{Object: "volumeattachment " + here.Name, Field: "status.attachError", Value: here.Status.AttachError.Message})
 		}
-		used := attached(s, d, p.Node)
-		limit := allocatable(n, d)
+		used := volume.Attached(s, d, p.Node)
+		limit := volume.Limit(n, d)
 		switch {
 		case len(ev) > 0:
 			f.Confidence = diagnose.Fresh(s, diagnose.Certain, ev)
 			f.Message = fmt.Sprintf("Driver %s refuses to attach another volume to node %s, which has %d.", d, p.Node, used)
-			if unread(s, snapshot.VolumeAttachment) {
+			if volume.Unread(s, snapshot.VolumeAttachment) {
 				f.Message = fmt.Sprintf("Driver %s refuses to attach another volume to node %s.", d, p.Node)
 			}
 		case limit >= 0 && used >= limit:
@@ -104,39 +139,23 @@ func findAttachLimit(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool)
 		if n != nil {
 			f.Evidence = append(f.Evidence, diagnose.Evidence{Object: "csinode " + p.Node, Field: "spec.drivers[" + d + "].allocatable.count", Value: count})
 		}
-		if !unread(s, snapshot.VolumeAttachment) {
+		if !volume.Unread(s, snapshot.VolumeAttachment) {
 			f.Evidence = append(f.Evidence, diagnose.Evidence{Object: "volumeattachments", Field: "spec.nodeName", Value: fmt.Sprintf("%d of driver %s on node %s", used, d, p.Node)})
 		}
 		return f, true
 	}
-	if len(refusals) == 0 || !unread(s, snapshot.PersistentVolumeClaim) && !unread(s, snapshot.PersistentVolume) {
+	if !blind(s) {
 		return f, false
+	}
+	if len(refusals) == 0 {
+		f.Confidence, f.Evidence = diagnose.Possible, attaching
+		f.Message = fmt.Sprintf("A volume stays at being attached to node %s, which is how a machine that takes no more of them answers.", p.Node)
+		f.Alternatives = []string{"csi-controller-down", "volume-attach-fails"}
+		f.Decide = "How many volumes are attached to node {node}, and how many its machine type takes: kubectl get volumeattachments."
+		f.Decide = strings.ReplaceAll(f.Decide, "{node}", p.Node)
+		return f, len(attaching) > 0
 	}
 	f.Confidence, f.Evidence = diagnose.Likely, refusals
 	f.Message = fmt.Sprintf("The driver of a volume refuses to attach it to node %s, because the node has as many as it may have.", p.Node)
 	return f, true
-}
-
-// attached counts the attachments of a driver's volumes on a node that are done.
-func attached(s *snapshot.Snapshot, driver, node string) int {
-	n := 0
-	for _, va := range s.VolumeAttachments() {
-		if va.Spec.Attacher == driver && va.Spec.NodeName == node && va.Status.Attached {
-			n++
-		}
-	}
-	return n
-}
-
-// allocatable is how many volumes the driver says the node takes; negative where it does not say.
-func allocatable(n *storagev1.CSINode, driver string) int {
-	if n == nil {
-		return -1
-	}
-	for _, d := range n.Spec.Drivers {
-		if d.Name == driver && d.Allocatable != nil && d.Allocatable.Count != nil {
-			return int(*d.Allocatable.Count)
-		}
-	}
-	return -1
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/volume"
 )
 
 // detachTakes is how long a detach may take before it is worth a word: cloud disks take up to a minute or two.
@@ -17,7 +18,7 @@ const detachTakes = 3 * time.Minute
 func volumeattachmentStale() diagnose.Cause {
 	return diagnose.Cause{
 		Code: "ST303", Slug: "volumeattachment-stale", Reach: scope.ReachShared,
-		Optional: []snapshot.Kind{snapshot.Event, snapshot.Node, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim, snapshot.VolumeAttachment},
+		Optional: []snapshot.Kind{snapshot.Event, snapshot.Lease, snapshot.Node, snapshot.PersistentVolume, snapshot.PersistentVolumeClaim, snapshot.VolumeAttachment},
 		Doc: diagnose.Doc{
 			Title:   "A VolumeAttachment is left over and keeps the volume on another node",
 			Symptom: "A pod waits for its volume, no pod uses that volume on the node to which it is attached, and the VolumeAttachment stays or does not finish its deletion.",
@@ -39,6 +40,17 @@ func volumeattachmentStale() diagnose.Cause {
 			},
 		},
 		Pod: findStaleAttachment,
+		Log: []diagnose.LogMatch{
+			{Text: diagnose.Text{Any: []string{"volume attachment is being deleted", "has deletion timestamp, will not continue to wait for attachment"}}},
+			{
+				Text: diagnose.Text{All: []string{"is marked for deletion"}, Any: []string{"PersistentVolume", "VolumeAttachment"}},
+			},
+			{
+				Text:       diagnose.Text{Any: []string{"DetachVolume.Detach failed", "error detaching", "failed to detach: ", "UnmountDevice failed for volume"}, None: []string{"already been deleted", "mounted by other references", "device or resource busy", "target is busy", "registered CSI drivers", "Stale file handle", "stale NFS file handle"}},
+				Confidence: diagnose.Possible, Alternatives: []string{"csi-controller-down", "hung-fs-mount"},
+				Decide: "What the VolumeAttachment says in status.detachError, and whether its driver's external-attacher runs: kubectl get volumeattachments.",
+			},
+		},
 	}
 }
 
@@ -48,7 +60,7 @@ func findStaleAttachment(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, b
 		return heldSomewhere(s, p)
 	}
 	node := h.va.Spec.NodeName
-	users, all := usersOn(s, node, p.Ref.Namespace, h.claim)
+	users, all := volume.UsersOn(s, node, p.Ref.Namespace, h.Claim)
 	if len(users) > 0 {
 		return diagnose.Finding{}, false
 	}
@@ -57,11 +69,14 @@ func findStaleAttachment(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, b
 		where = "where no pod uses it among those that could be read"
 	}
 	f := diagnose.Finding{
-		Subject: snapshot.Ref{Kind: snapshot.VolumeAttachment, Name: h.va.Name}, Evidence: append(h.said, attachmentEvidence(h.va)),
-		Message:      fmt.Sprintf("Volume %s (claim %s) is attached to node %s, %s.", h.volumeName(), h.claim, node, where),
+		Subject: snapshot.Ref{Kind: snapshot.VolumeAttachment, Name: h.va.Name}, Evidence: append(h.said, volume.AttachmentEvidence(h.va)),
+		Message:      fmt.Sprintf("Volume %s (claim %s) is attached to node %s, %s.", h.VolumeName(), h.Claim, node, where),
 		Alternatives: []string{"csi-controller-down"},
 		Decide:       "Whether the driver's external-attacher runs and what it logs about {subject}.",
 	}
+	words, ev := leaders(s, h.va.Spec.Attacher, snapshot.RoleAttacher)
+	f.Message += words
+	f.Evidence = append(f.Evidence, ev...)
 	if e := h.va.Status.DetachError; e != nil && e.Message != "" {
 		f.Confidence = diagnose.Certain
 		f.Message += fmt.Sprintf(" Detaching it fails: %q.", e.Message)
@@ -90,17 +105,62 @@ func findStaleAttachment(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, b
 	return f, true
 }
 
-// heldSomewhere speaks where the attach-detach controller says that a volume of the pod is attached to another node, and nothing that could be
-// read tells to which, or who uses it there.
+// heldSomewhere speaks where nothing that was read names the other node, and every node is well; and where somebody says that an attachment is on
+// its way out.
 func heldSomewhere(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
+	if f, ok := leavingAttachment(s, p); ok {
+		return f, true
+	}
 	r, ok := refusedElsewhere(s, p)
-	if !ok || r.user != nil {
+	if !ok || r.user != nil || r.used {
 		return diagnose.Finding{}, false
 	}
-	return diagnose.Finding{
+	f := diagnose.Finding{
 		Subject: r.ref(p), Confidence: diagnose.Possible, Evidence: r.said,
-		Message:      fmt.Sprintf("A volume of pod %s/%s is still attached to another node; to which one, and who uses it there, could not be read.", p.Ref.Namespace, p.Ref.Name),
+		Message:      fmt.Sprintf("A volume of pod %s/%s is still attached to another node although no node is down.", p.Ref.Namespace, p.Ref.Name),
 		Alternatives: []string{"multi-attach-node-down", "multi-attach-rolling-update"},
-		Decide:       "Which node the VolumeAttachment of the volume names, whether that node is well, and whether a pod there uses the volume: kubectl get volumeattachments.",
-	}, true
+		Decide:       "Which node the VolumeAttachment of the volume names, and whether a pod there uses the volume: kubectl get volumeattachments.",
+	}
+	if r.node != "" {
+		f.Message = fmt.Sprintf("The volume of claim %s is still attached to node %s, where no pod that could be read uses it.", r.claim, r.node)
+		return f, !unwell(s, r.node)
+	}
+	return f, s.Complete(snapshot.Node, "") && len(downNodes(s, p.Node)) == 0
+}
+
+// leaving are the words of the CSI plugin and of the external-attacher for an attachment, or a volume, that is being deleted while a pod waits for it
+// (pkg/volume/csi/csi_attacher.go; external-attacher pkg/controller).
+var leaving = diagnose.Text{Any: []string{"volume attachment is being deleted", "volume attachment has been deleted", "is marked for deletion"}}
+
+func leavingAttachment(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
+	if !mounting(p) {
+		return diagnose.Finding{}, false
+	}
+	f := diagnose.Finding{Confidence: diagnose.Likely, Evidence: diagnose.Said(s, p, leaving)}
+	for _, v := range volume.Of(s, p.Object) {
+		here, _ := volume.Attachments(s, v.VolumeName(), p.Node)
+		if here == nil {
+			continue
+		}
+		switch e := here.Status.AttachError; {
+		case here.DeletionTimestamp != nil && s.Now().Sub(here.DeletionTimestamp.Time) > detachTakes:
+			f.Message = fmt.Sprintf("The VolumeAttachment of volume %s on node %s was deleted %s and stays; the pod can only be attached anew once it is gone.", v.VolumeName(), p.Node, scope.Ago(s.Now().Sub(here.DeletionTimestamp.Time)))
+			f.Evidence = append(f.Evidence, diagnose.Evidence{Object: "volumeattachment " + here.Name, Field: "metadata.finalizers", Value: strings.Join(here.Finalizers, ", ")})
+		case e != nil && leaving.Match(e.Message) && !here.Status.Attached:
+			f.Message = fmt.Sprintf("Volume %s is not attached to node %s, because it is being deleted.", v.VolumeName(), p.Node)
+			f.Evidence = append(f.Evidence, diagnose.Evidence{Object: "volumeattachment " + here.Name, Field: "status.attachError", Value: e.Message})
+		default:
+			continue
+		}
+		f.Subject = snapshot.Ref{Kind: snapshot.VolumeAttachment, Name: here.Name}
+		f.Alternatives, f.Decide = []string{"csi-controller-down"}, "Whether the driver's external-attacher runs and what it logs about {subject}."
+		return f, true
+	}
+	if len(f.Evidence) == 0 || !blind(s) {
+		return f, false
+	}
+	f.Message = fmt.Sprintf("The attachment of a volume of pod %s/%s to node %s is being deleted, and has not gone.", p.Ref.Namespace, p.Ref.Name, p.Node)
+	f.Alternatives = []string{"csi-controller-down"}
+	f.Decide = "Which VolumeAttachment has a deletionTimestamp, and whether its driver's external-attacher runs: kubectl get volumeattachments."
+	return f, true
 }

@@ -26,6 +26,7 @@ func All() []diagnose.Cause {
 		nfsServerUnreachable(),
 		nfsStaleFileHandle(),
 		orphanedPodDir(),
+		pvFinalizerCSIMigration(),
 		pvNodeAffinityConflict(),
 		pvcProtection(),
 		pvcUnbound(),
@@ -34,6 +35,8 @@ func All() []diagnose.Cause {
 		selinuxRecursiveRelabel(),
 		volumeAttachFails(),
 		volumeAttachLimit(),
+		volumeIOError(),
+		volumeMountFails(),
 		volumeattachmentStale(),
 	}
 }
