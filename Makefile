@@ -16,6 +16,9 @@ LDFLAGS := -s -w -X $(STAMP).version=$(VERSION) -X $(STAMP).commit=$(COMMIT) -X 
 TEST_FLAGS       ?=
 BENCH_FLAGS      ?=
 PLAYGROUND_FLAGS ?=
+SCORE_FLAGS      ?=
+# A folder of incidents for make score: hack/score/doc.go says what a file looks like.
+CASES            ?= hack/score/testdata
 # The archives that make dist builds: host, all, or a list such as linux/arm64,darwin/arm64.
 PLATFORMS        ?= all
 # The version of a release has the form v1.2.3; a build between releases is called v0.0.0-g<commit>.
@@ -56,6 +59,10 @@ test-e2e: build ## Run the tests of the house and of the built binary on a real 
 .PHONY: bench
 bench: build ## Measure the plugin on a big cluster (BENCH_FLAGS)
 	@cd test && go run ./cmd/bench $(BENCH_FLAGS)
+
+.PHONY: score
+score: ## Hold the catalogue against incidents whose cause is known (CASES=folder, SCORE_FLAGS)
+	@go run ./hack/score $(SCORE_FLAGS) "$(CASES)"
 
 ##@ Keep in order
 

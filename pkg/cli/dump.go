@@ -9,7 +9,9 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/kubectl/pkg/util/templates"
 
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/admission"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/finalizer"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/render"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/source"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/source/dump"
@@ -93,11 +95,11 @@ func (o *dumpOptions) run(ctx context.Context, w World, config *genericclioption
 	if r.named {
 		namespace = r.namespace
 	}
-	s, err := r.load(ctx, w, source.Query{Namespace: namespace, Nodes: o.nodes}, catalogue())
+	s, err := r.load(ctx, w, source.Query{Namespace: namespace, Nodes: o.nodes, Objects: true}, catalogue())
 	if err != nil {
 		return err
 	}
-	if err := dump.Write(ctx, path, s, dump.WriteOptions{Redact: o.redact, Keep: words(catalogue()), Force: o.force, Stdout: w.Streams.Out}); err != nil {
+	if err := dump.Write(ctx, path, s, dump.WriteOptions{Redact: o.redact, Keep: slices.Concat(words(catalogue()), finalizer.Words(), admission.Words()), Force: o.force, Stdout: w.Streams.Out}); err != nil {
 		return err
 	}
 	fmt.Fprintf(w.Streams.ErrOut, "written to %s: %d pods in full of %d, taken %s\n", path, len(s.Pods()), max(s.Census().Pods(), len(s.Pods())), s.Now().UTC().Format("2006-01-02 15:04:05 UTC"))

@@ -44,6 +44,9 @@ func newExplain(w World, config *genericclioptions.ConfigFlags) *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kind, name, ok := strings.Cut(args[0], "/")
+			if err := pod.logs.check(cmd, pod.source.from, 1); err != nil {
+				return err
+			}
 			switch {
 			case !ok:
 				return explainCause(w, args[0], pod)
@@ -52,7 +55,7 @@ func newExplain(w World, config *genericclioptions.ConfigFlags) *cobra.Command {
 			case slices.Contains(podKinds(), kind):
 				return explainPod(cmd.Context(), w, config, pod, name)
 			case slices.Contains(nodeKinds(), kind):
-				o := nodeOptions{source: pod.source, output: pod.output, names: []string{name}}
+				o := nodeOptions{source: pod.source, output: pod.output, logs: pod.logs, names: []string{name}}
 				if err := o.complete(w); err != nil {
 					return err
 				}
@@ -65,6 +68,7 @@ func newExplain(w World, config *genericclioptions.ConfigFlags) *cobra.Command {
 	}
 	pod.source.add(cmd)
 	pod.output.add(cmd)
+	pod.logs.add(cmd)
 	return cmd
 }
 
@@ -81,6 +85,9 @@ func explainPod(ctx context.Context, w World, config *genericclioptions.ConfigFl
 func explainCause(w World, name string, o *podsOptions) error {
 	if len(o.source.from) > 0 {
 		return usagef("--from goes with pod/NAME or node/NAME: a cause is explained without a cluster")
+	}
+	if o.logs.asked() {
+		return usagef("--logs and --log-file go with pod/NAME or node/NAME: a cause is explained without a cluster")
 	}
 	c, ok := findCause(name)
 	if !ok {

@@ -21,6 +21,7 @@ import (
 type nodeOptions struct {
 	source sourceFlags
 	output outputFlags
+	logs   logFlags
 	names  []string
 	render render.Options
 }
@@ -39,6 +40,9 @@ func newNode(w World, config *genericclioptions.ConfigFlags) *cobra.Command {
 			taints; who is stuck there and why, who is well; the volumes attached to it; the disruption budgets of
 			its pods; its events; and what deleting its Node object would mean.
 
+			--logs adds what the node's own logs say, and weighs it against the rest: a hung mount or a process that cannot be killed
+			shows nowhere else. --log-file does so with a log that was copied from the node, where its kubelet is dead.
+
 			All namespaces are read, unless -n names one.`),
 		Example: templates.Examples(`
 			# A line for each node with something wrong
@@ -47,10 +51,19 @@ func newNode(w World, config *genericclioptions.ConfigFlags) *cobra.Command {
 			# The whole story of one node
 			kubectl stuck node worker-7
 
+			# And what its kubelet, runtime and kernel wrote, read through its kubelet
+			kubectl stuck node worker-7 --logs
+
+			# The same where its kubelet is dead: what journalctl --utc -o short-iso printed on the node
+			kubectl stuck node worker-7 --log-file worker-7.log
+
 			# The same from files
 			kubectl stuck node worker-7 --from dump.tar.gz`),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.names = args
+			if err := o.logs.check(cmd, o.source.from, len(args)); err != nil {
+				return err
+			}
 			if err := o.complete(w); err != nil {
 				return err
 			}
@@ -59,6 +72,7 @@ func newNode(w World, config *genericclioptions.ConfigFlags) *cobra.Command {
 	}
 	o.source.add(cmd)
 	o.output.add(cmd)
+	o.logs.add(cmd)
 	return cmd
 }
 
@@ -96,11 +110,16 @@ func (o *nodeOptions) run(ctx context.Context, w World, config *genericclioption
 	}
 	found := stuck.Find(s, stuck.Options{})
 	d := diagnose.Run(s, found, causes, o.names...)
+	logs, d, err := o.logs.read(ctx, w, r, s, d, causes, o.names)
+	if err != nil {
+		return err
+	}
 	rep := report.Build(s, found, d, report.Options{
 		Asked:    report.Asked{Namespace: namespace, Nodes: o.names},
 		Select:   func(p stuck.Pod) bool { return len(o.names) == 0 || slices.Contains(o.names, p.Node) },
 		Overview: len(o.names) == 0,
 		Stories:  o.names,
+		Logs:     logs,
 	})
 	return o.output.print(w, rep, o.render)
 }

@@ -75,7 +75,7 @@ func (f *outputFlags) verdict(r *report.Report) error {
 	switch {
 	case !f.exitCode:
 		return nil
-	case r.Summary.StuckPods > 0:
+	case r.Summary.StuckPods+r.Summary.StuckObjects > 0:
 		return codeError(ExitStuck)
 	case !r.Summary.Complete:
 		return codeError(ExitIncomplete)

@@ -36,6 +36,7 @@ type podsOptions struct {
 	olderThan     time.Duration
 	hasOlderThan  bool
 	watch         bool
+	logs          logFlags // of explain
 
 	render render.Options
 	label  labels.Selector
@@ -58,6 +59,10 @@ func newPods(w World, config *genericclioptions.ConfigFlags) *cobra.Command {
 			A pod that is terminating counts as stuck 30s after its grace period, one that starts after 2m (1m if something
 			was said to fail, 10m while an image is being pulled or an init container runs), one that cannot be scheduled
 			after 1m, one that crashes after 5m. --older-than replaces all of these. Pods that are still within their time are counted as waiting.
+
+			What is stuck without a pod to show it comes after the pods: workloads whose pods cannot be created, 1m after the first
+			was refused, and namespaces that do not go, 2m after they were deleted. Where pods are chosen, by name, node, state or a
+			selector, these are left out.
 
 			Selectors limit which pods are shown. The reach is always decided on all the pods of their nodes, where the user may
 			read them.`),
@@ -195,11 +200,12 @@ func (o *podsOptions) look(ctx context.Context, w World, r *reader) (*report.Rep
 	causes := catalogue()
 	s, err := r.load(ctx, w, source.Query{
 		Namespace: namespace, Names: o.names, LabelSelector: o.labels, FieldSelector: o.fields,
+		Objects: len(o.nodes)+len(o.states) == 0,
 	}, causes)
 	if err != nil {
 		return nil, err
 	}
-	opts := stuck.Options{}
+	opts := stuck.Options{Named: func(p snapshot.Ref) bool { return p.Namespace == namespace && slices.Contains(o.names, p.Name) }}
 	if o.hasOlderThan {
 		opts.OlderThan = &o.olderThan
 	}
@@ -210,12 +216,33 @@ func (o *podsOptions) look(ctx context.Context, w World, r *reader) (*report.Rep
 			return nil, fmt.Errorf("pod %s/%s does not exist", namespace, n)
 		}
 	}
+	logs, d, err := o.nodeLogs(ctx, w, r, s, d, causes, namespace)
+	if err != nil {
+		return nil, err
+	}
 	return report.Build(s, found, d, report.Options{
+		Logs: logs,
 		Asked: report.Asked{
 			Namespace: namespace, Names: o.names, Nodes: o.nodes, LabelSelector: o.labels, FieldSelector: o.fields, States: o.states,
 		},
 		Select: func(p stuck.Pod) bool { return o.selects(namespace, p) },
 	}), nil
+}
+
+// nodeLogs reads the logs of the nodes of the stuck pods that were named.
+func (o *podsOptions) nodeLogs(ctx context.Context, w World, r *reader, s *snapshot.Snapshot, d diagnose.Diagnosis, causes []diagnose.Cause, namespace string) (map[string]*report.NodeLogs, diagnose.Diagnosis, error) {
+	if !o.logs.asked() {
+		return nil, d, nil
+	}
+	var pods []snapshot.Ref
+	for _, n := range o.names {
+		pods = append(pods, snapshot.Ref{Namespace: namespace, Name: n})
+	}
+	nodes := report.LoggedOn(&d, pods)
+	if len(nodes) == 0 {
+		fmt.Fprintf(w.Streams.ErrOut, "no log was read: %s is not stuck on any node\n", render.Clean(strings.Join(o.names, ", ")))
+	}
+	return o.logs.read(ctx, w, r, s, d, causes, nodes)
 }
 
 // selects tells whether a pod is among those asked for.

@@ -54,6 +54,7 @@ func NewCommand(w World) *cobra.Command {
 		newNode(w, config),
 		newExplain(w, config),
 		newDump(w, config),
+		newScanLogs(w),
 		newCauses(w),
 		newVersion(w),
 		newOptions(w),

@@ -10,9 +10,11 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/client-go/rest"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/causes"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/finalizer"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/source"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/source/dump"
@@ -38,6 +40,8 @@ type reader struct {
 	namespace string
 	// named tells that the namespace was chosen with -n.
 	named bool
+	// config is the connection; nil for files.
+	config *rest.Config
 }
 
 // open checks the flags and makes the reader. Nothing is sent to a cluster yet; files are opened.
@@ -87,12 +91,13 @@ func (f *sourceFlags) open(ctx context.Context, w World, config *genericclioptio
 	if err != nil {
 		return nil, err
 	}
-	return &reader{backend: b, namespace: namespace, named: named}, nil
+	return &reader{backend: b, namespace: namespace, named: named, config: cfg}, nil
 }
 
 // load takes one picture.
 func (r *reader) load(ctx context.Context, w World, q source.Query, catalogue []diagnose.Cause) (*snapshot.Snapshot, error) {
 	q.Needs = needs(catalogue)
+	q.Owners = finalizer.Seeker
 	p := newProgress(w)
 	q.Progress = p.say
 	s, err := r.take(ctx, q)

@@ -56,7 +56,7 @@ func (o *podsOptions) follow(ctx context.Context, w World, r *reader) error {
 	}
 }
 
-// podKeys is what makes two looks differ: which pods hang, in what, and why.
+// podKeys is what makes two looks differ: which pods and other objects hang, in what, and why.
 func podKeys(rep *report.Report) []string {
 	var out []string
 	for _, g := range rep.Groups {
@@ -66,6 +66,12 @@ func podKeys(rep *report.Report) []string {
 			for _, f := range p.Findings {
 				out = append(out, string(f.Code))
 			}
+		}
+	}
+	for _, x := range rep.Objects {
+		out = append(out, x.Ref().String(), string(x.State))
+		for _, f := range x.Findings {
+			out = append(out, string(f.Code))
 		}
 	}
 	return out

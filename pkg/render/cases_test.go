@@ -23,14 +23,15 @@ func at(t time.Time) *time.Time { return &t }
 // cases are the reports that the golden files show.
 func cases() map[string]*report.Report {
 	return map[string]*report.Report{
-		"processes":   outOfProcesses(),
-		"nfs":         deadNFS(),
-		"undecided":   undecided(),
-		"unscheduled": unscheduled(),
-		"namespace":   namespaceOnly(),
-		"nothing":     nothing(),
-		"storm":       storm(),
-		"widechars":   wideChars(),
+		"processes":    outOfProcesses(),
+		"nfs":          deadNFS(),
+		"undecided":    undecided(),
+		"unscheduled":  unscheduled(),
+		"namespace":    namespaceOnly(),
+		"nothing":      nothing(),
+		"without-pods": withoutPods(),
+		"storm":        storm(),
+		"widechars":    wideChars(),
 	}
 }
 
@@ -116,6 +117,7 @@ func outOfProcesses() *report.Report {
 	}
 	fin := ending("shop", "export-27d4-8tmzn", "worker-2", stuck.FinalizersOnly, 3*time.Hour+20*time.Minute, ref(snapshot.Job, "shop", "export"))
 	fin.Finalizers = []string{"backup.example.com/snapshot"}
+	fin.FinalizerOwners = finalizerOwners()
 	fin.Reach, fin.Confidence = scope.ReachPod, scope.Certain
 	fin.Findings = []report.Finding{finalizer()}
 	waiting := ending("shop", "cart-6d9f7c9b8d-old12", "worker-3", stuck.InGrace, 0, deploy("shop", "cart"))
@@ -170,6 +172,7 @@ func outOfProcesses() *report.Report {
 					"labels, taints and annotations of the node are lost unless they are saved; --drain-and-delete saves them",
 				},
 				Next: "kubectl stuck node worker-7 --logs",
+				Logs: someLogs("worker-7"),
 			},
 			{
 				Name: "worker-2", Reach: scope.ReachPod, Confidence: scope.Certain, Why: []string{"1 of 28 pods is stuck"},

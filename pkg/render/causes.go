@@ -21,23 +21,94 @@ type CauseList struct {
 
 // Cause is one entry of the catalogue, without its rules.
 type Cause struct {
-	Code      diagnose.Code   `json:"code"`
-	Slug      string          `json:"slug"`
-	Title     string          `json:"title"`
-	Reach     scope.Reach     `json:"reach"`
-	Needs     []snapshot.Kind `json:"needs"`
-	Symptom   string          `json:"symptom"`
-	Mechanism string          `json:"mechanism"`
-	Confirm   []string        `json:"confirm"`
-	Remedies  []report.Remedy `json:"remedies"`
-	Refs      []string        `json:"refs"`
+	Code  diagnose.Code `json:"code"`
+	Slug  string        `json:"slug"`
+	Title string        `json:"title"`
+	Area  diagnose.Area `json:"area"`
+	Reach scope.Reach   `json:"reach"`
+	// ShownBy is where it shows: api, log, or neither, where other causes' evidence fits it as well.
+	ShownBy   []diagnose.Shown `json:"shownBy"`
+	Needs     []snapshot.Kind  `json:"needs"`
+	Optional  []snapshot.Kind  `json:"optional"`
+	Since     string           `json:"since,omitempty"`
+	Until     string           `json:"until,omitempty"`
+	Lines     []LogLine        `json:"lines"`
+	Symptom   string           `json:"symptom"`
+	Mechanism string           `json:"mechanism"`
+	Confirm   []string         `json:"confirm"`
+	Remedies  []report.Remedy  `json:"remedies"`
+	Refs      []string         `json:"refs"`
+}
+
+// LogLine is how a line of a node's log betrays a cause.
+type LogLine struct {
+	All          []string            `json:"all,omitempty"`
+	Any          []string            `json:"any,omitempty"`
+	None         []string            `json:"none,omitempty"`
+	Pattern      string              `json:"pattern,omitempty"`
+	Confidence   diagnose.Confidence `json:"confidence"`
+	Alternatives []string            `json:"alternatives,omitempty"`
+}
+
+func logLines(c diagnose.Cause) []LogLine {
+	out := []LogLine{}
+	for _, m := range c.Log {
+		l := LogLine{All: m.All, Any: m.Any, None: m.None, Pattern: m.Pattern, Confidence: m.Confidence, Alternatives: m.Alternatives}
+		if l.Confidence == "" {
+			l.Confidence = diagnose.Likely
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+// words are the line in words.
+func (l LogLine) words() string {
+	quoted := func(list []string) []string {
+		var out []string
+		for _, s := range list {
+			out = append(out, "“"+s+"”")
+		}
+		return out
+	}
+	var parts []string
+	if len(l.All) > 0 {
+		parts = append(parts, strings.Join(quoted(l.All), " and "))
+	}
+	if len(l.Any) > 0 {
+		parts = append(parts, strings.Join(quoted(l.Any), " or "))
+	}
+	s := strings.Join(parts, ", with ")
+	if len(l.None) > 0 {
+		s += ", without " + strings.Join(quoted(l.None), " or ")
+	}
+	if l.Pattern != "" {
+		s += " (as " + l.Pattern + ")"
+	}
+	return s + ": " + string(l.Confidence)
+}
+
+// versions words in which versions the cause exists; empty where in all.
+func versions(d diagnose.Doc) string {
+	switch {
+	case d.Since != "" && d.Until != "":
+		return "from " + d.Since + " to " + d.Until
+	case d.Since != "":
+		return "since " + d.Since
+	case d.Until != "":
+		return "until " + d.Until
+	default:
+		return ""
+	}
 }
 
 func causeList(causes []diagnose.Cause) CauseList {
 	out := CauseList{APIVersion: report.APIVersion, Kind: "CauseList", Causes: []Cause{}}
 	for _, c := range causes {
 		d := Cause{
-			Code: c.Code, Slug: c.Slug, Title: c.Doc.Title, Reach: c.Reach, Needs: append([]snapshot.Kind{}, c.Needs...),
+			Code: c.Code, Slug: c.Slug, Title: c.Doc.Title, Area: c.Area(), Reach: c.Reach, ShownBy: c.Shown(),
+			Needs: append([]snapshot.Kind{}, c.Needs...), Optional: append([]snapshot.Kind{}, c.Optional...),
+			Since: c.Doc.Since, Until: c.Doc.Until, Lines: logLines(c),
 			Symptom: c.Doc.Symptom, Mechanism: c.Doc.Mechanism, Confirm: append([]string{}, c.Doc.Confirm...),
 			Remedies: []report.Remedy{}, Refs: append([]string{}, c.Doc.Refs...),
 		}
@@ -140,9 +211,19 @@ func (p *page) cause(c diagnose.Cause) {
 		}
 		p.ladder(2, rs)
 	}
+	if v := versions(c.Doc); v != "" {
+		p.title("Versions")
+		p.para(2, 2, text(v))
+	}
 	if !c.Recognisable() {
 		p.title("Where it shows")
-		p.para(2, 2, text(onlyOnTheNode))
+		p.para(2, 2, text(whereElse(c)))
+	}
+	if lines := logLines(c); len(lines) > 0 {
+		p.title("In the logs of a node, lines with")
+		for _, l := range lines {
+			p.para(2, 4, text(l.words()))
+		}
 	}
 	if len(c.Reads()) > 0 {
 		var needs []string
@@ -160,7 +241,16 @@ func (p *page) cause(c diagnose.Cause) {
 	}
 }
 
-// onlyOnTheNode says of a cause without a rule why it is in the catalogue.
+// whereElse says of a cause without a rule why it is in the catalogue.
+func whereElse(c diagnose.Cause) string {
+	if len(c.Log) > 0 {
+		return onlyInLogs
+	}
+	return onlyOnTheNode
+}
+
+const onlyInLogs = "Only in logs: nothing in the API tells it from its neighbours. `kubectl stuck node NAME --logs` and `kubectl stuck scan-logs` find it."
+
 const onlyOnTheNode = "Only on the node itself: nothing in the API tells it from its neighbours, so that no pod is ever said to hang through it. It is named where other causes' evidence fits it as well."
 
 // CausesMarkdown writes the catalogue as a document with a table of contents.
@@ -186,9 +276,12 @@ func CausesMarkdown(w io.Writer, causes []diagnose.Cause) error {
 				b.WriteString(" " + markdown(string(k)))
 			}
 		}
+		if v := versions(c.Doc); v != "" {
+			b.WriteString(" · " + markdown(v))
+		}
 		b.WriteString("\n")
 		if !c.Recognisable() {
-			b.WriteString("\n**Where it shows.** " + onlyOnTheNode + "\n")
+			b.WriteString("\n**Where it shows.** " + whereElse(c) + "\n")
 		}
 		for _, part := range [][2]string{{"What one sees", c.Doc.Symptom}, {"How it comes about", c.Doc.Mechanism}} {
 			if part[1] != "" {
@@ -209,6 +302,12 @@ func CausesMarkdown(w io.Writer, causes []diagnose.Cause) error {
 				if r.Command != "" {
 					fmt.Fprintf(&b, "\n   ```sh\n   %s\n   ```\n", Clean(r.Command))
 				}
+			}
+		}
+		if lines := logLines(c); len(lines) > 0 {
+			b.WriteString("\n**In the logs of a node,** lines with\n\n")
+			for _, l := range lines {
+				b.WriteString("- " + markdown(l.words()) + "\n")
 			}
 		}
 		if len(c.Doc.Refs) > 0 {

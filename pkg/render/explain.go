@@ -19,12 +19,16 @@ func (p *page) explain(r *report.Report, o Options) error {
 	told := 0
 	for _, g := range r.Groups {
 		for _, pod := range g.Pods {
-			p.explainPod(r, g, pod)
+			if err := p.explainPod(r, g, pod, o); err != nil {
+				return err
+			}
 			told++
 		}
 	}
 	for _, pod := range r.Waiting {
-		p.explainPod(r, report.Group{}, pod)
+		if err := p.explainPod(r, report.Group{}, pod, o); err != nil {
+			return err
+		}
 		told++
 	}
 	told += p.well(r)
@@ -51,7 +55,7 @@ func (p *page) well(r *report.Report) int {
 	return len(r.Well)
 }
 
-func (p *page) explainPod(r *report.Report, g report.Group, pod report.Pod) {
+func (p *page) explainPod(r *report.Report, g report.Group, pod report.Pod, o Options) error {
 	p.blank()
 	name := pod.Name
 	if pod.Namespace != "" {
@@ -83,11 +87,15 @@ func (p *page) explainPod(r *report.Report, g report.Group, pod report.Pod) {
 	for _, l := range [][2]string{
 		{"status as kubectl prints it: ", pod.Status}, {"node: ", orNone(pod.Node)}, {"owner: ", owner(pod.Owner)},
 		{"finalizers: ", orNone(strings.Join(pod.Finalizers, ", "))}, {"uid: ", orNone(pod.UID)},
+		{"events: ", hearing(pod.Events)},
 	} {
 		if l[1] != none && l[1] != "" {
 			p.para(2, 4, styled(dim, l[0]), text(l[1]))
 		}
 	}
+	p.holders(pod.FinalizerOwners)
+	p.removal(pod.Removal)
+	p.storage(pod.Volumes)
 	if isStuck && g.Node != "" {
 		p.title("Is it the pod or the node?")
 		p.para(2, 4, text("node "+g.Node+": "), styled(reachStyle(g.Reach), reachWords(g.Reach, g.Stuck)), text(sure(g.Confidence)))
@@ -120,12 +128,15 @@ func (p *page) explainPod(r *report.Report, g report.Group, pod report.Pod) {
 		p.blank()
 		p.unexplained(2, pod.Unexplained)
 	}
+	if err := p.logs(g.Logs, o); err != nil {
+		return err
+	}
 	if rs := remedies(findings); len(rs) > 0 {
 		p.title("What to do, least dangerous first")
 		p.ladder(2, rs)
 	}
 	if !isStuck {
-		return
+		return nil
 	}
 	next := g.Next
 	if g.Reach == scope.ReachPod {
@@ -139,6 +150,7 @@ func (p *page) explainPod(r *report.Report, g report.Group, pod report.Pod) {
 	}
 	p.blank()
 	p.command(0, "next: ", next)
+	return nil
 }
 
 // timeline puts what is known to have happened in order of time.

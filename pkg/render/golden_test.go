@@ -81,6 +81,7 @@ func pictures() []golden {
 			return render.Causes(b, catalogue(), render.Options{Format: render.JSON}, false)
 		}},
 		golden{"catalogue.list.markdown.80", func(b io.Writer) error { return render.CausesMarkdown(b, catalogue()) }})
+	out = append(out, logPictures()...)
 	slices.SortFunc(out, func(a, b golden) int { return strings.Compare(a.name, b.name) })
 	return out
 }

@@ -34,14 +34,16 @@ func html(w io.Writer, r *report.Report) error {
 			}
 			return p.when(*t)
 		},
-		"ago":   seconds,
-		"count": count,
-		"owner": owner,
-		"stage": stage,
-		"reach": reachWords,
-		"sure":  sure,
-		"own":   own,
-		"join":  strings.Join,
+		"ago":     seconds,
+		"count":   count,
+		"objects": objectsWords,
+		"created": created,
+		"owner":   owner,
+		"stage":   stage,
+		"reach":   reachWords,
+		"sure":    sure,
+		"own":     own,
+		"join":    strings.Join,
 		"refs": func(refs []snapshot.Ref) string {
 			var l []string
 			for _, r := range refs {

@@ -183,6 +183,9 @@ func (p *page) story(r *report.Report, n report.NodeStory, o Options) error {
 			}
 		}
 	}
+	if err := p.logs(n.Logs, o); err != nil {
+		return err
+	}
 	if err := p.nodeState(n); err != nil {
 		return err
 	}

@@ -22,6 +22,9 @@ func (p *page) pods(r *report.Report, o Options) error {
 	if err := p.groups(r, o, wider); err != nil {
 		return err
 	}
+	if err := p.objects(r, o); err != nil {
+		return err
+	}
 	p.well(r)
 	if err := p.waiting(r, o); err != nil {
 		return err
@@ -46,6 +49,8 @@ func (p *page) headline(r *report.Report) {
 		default:
 			what += " on " + count(s.StuckNodes, "node")
 		}
+	case len(r.Objects) > 0:
+		what = objectsWords(r)
 	case s.Complete:
 		what, st = "Nothing is stuck", green
 	default:
@@ -58,6 +63,9 @@ func (p *page) headline(r *report.Report) {
 			parts = append(parts, fmt.Sprintf("%d undecided", s.Undecided))
 		}
 		spans = append(spans, text(" · "+strings.Join(parts, ", ")))
+		if len(r.Objects) > 0 {
+			spans = append(spans, text(" · "+objectsWords(r)))
+		}
 	} else {
 		spans = append(spans, text(" · looked at "+count(s.Pods, "pod")))
 		if s.Nodes > 0 {
@@ -711,7 +719,11 @@ func (p *page) waiting(r *report.Report, o Options) error {
 
 // limits says what could not be seen, and what follows from that.
 func (p *page) limits(r *report.Report, o Options) {
-	if len(r.Gaps) > 0 {
+	p.gone(r)
+	missing := slices.DeleteFunc(slices.Clone(r.Gaps), func(g report.Gap) bool {
+		return g.Reason == snapshot.ReasonNotFound && !o.wide() // a server that does not have a kind has none of it to show
+	})
+	if len(missing) > 0 {
 		p.blank()
 		p.para(0, 2, styled(yellow, "could not be read"), text(", so the answer may lack something:"))
 		type gap struct {
@@ -719,7 +731,7 @@ func (p *page) limits(r *report.Report, o Options) {
 			reason string
 		}
 		var gaps []gap
-		for _, g := range r.Gaps {
+		for _, g := range missing {
 			what := string(g.Kind)
 			if g.Name != "" {
 				what += " " + g.Name

@@ -25,7 +25,7 @@ const mostProblems = 12
 // problems lists what is wrong, a line each, so that the first screen is enough to know where to begin. A report with one
 // block needs no list.
 func (p *page) problems(r *report.Report, o Options) error {
-	list := problemsOf(r)
+	list := append(problemsOf(r), objectProblems(r)...)
 	if len(list) < 2 {
 		return nil
 	}

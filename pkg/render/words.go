@@ -112,6 +112,8 @@ func stateWords(s stuck.State) string {
 		return "Nobody has taken it up: no scheduler, or no kubelet."
 	case stuck.NodeLost:
 		return "Its node is unreachable and nothing was done about the pod."
+	case stuck.Rejected:
+		return "The kubelet of its node refused to run it, and does not try again."
 	default:
 		return ""
 	}

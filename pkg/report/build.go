@@ -6,10 +6,12 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/admission"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/volume"
 )
 
 // Options limit the report to what was asked for. Reach is always decided on everything that could be read.
@@ -21,6 +23,8 @@ type Options struct {
 	Overview bool
 	// Stories are the nodes to tell the whole story of.
 	Stories []string
+	// Logs is what was read of the logs of nodes.
+	Logs map[string]*NodeLogs
 }
 
 // Build makes the document.
@@ -28,6 +32,7 @@ func Build(s *snapshot.Snapshot, found stuck.Result, d diagnose.Diagnosis, o Opt
 	r := &Report{
 		APIVersion: APIVersion, Kind: Kind, TakenAt: s.Now().UTC(), Origin: s.Origin(), Asked: o.Asked,
 		Groups: []Group{}, Shared: []Shared{}, Waiting: []Pod{}, Gaps: []Gap{}, Skipped: []Skip{},
+		Objects: []Object{},
 	}
 	b := builder{s: s, d: &d, o: o}
 	if b.o.Select == nil {
@@ -66,6 +71,8 @@ func Build(s *snapshot.Snapshot, found stuck.Result, d diagnose.Diagnosis, o Opt
 			r.Waiting = append(r.Waiting, b.pod(p))
 		}
 	}
+	r.Objects = b.objects(found)
+	r.Summary.StuckObjects = len(r.Objects)
 	r.Well = b.well(found)
 	r.Gaps = append(r.Gaps, s.Gaps()...)
 	r.Skipped = append(r.Skipped, d.Skips...)
@@ -88,6 +95,7 @@ func Build(s *snapshot.Snapshot, found stuck.Result, d diagnose.Diagnosis, o Opt
 	case o.Overview:
 		r.Nodes = b.overview(found)
 	}
+	b.logs(r)
 	return r
 }
 
@@ -112,6 +120,10 @@ type builder struct {
 	s *snapshot.Snapshot
 	d *diagnose.Diagnosis
 	o Options
+	// chain is what the API server asks, made for the first pod that is being deleted.
+	chain *admission.Chain
+	// volumeChains follows the volumes of the pods; made for the first.
+	volumeChains *volume.Follower
 }
 
 func (b *builder) group(g scope.Group) Group {
@@ -187,7 +199,7 @@ func (b *builder) pod(p stuck.Pod) Pod {
 		Namespace: p.Ref.Namespace, Name: p.Ref.Name, UID: string(p.Ref.UID), Node: p.Node,
 		State: p.State, Status: p.Word, Stage: p.Stage, Reach: v.Reach, Confidence: v.Confidence,
 		Since: p.Since.UTC(), StuckForSeconds: seconds(p.For), StuckFor: scope.Short(p.For), ThresholdSeconds: seconds(p.Threshold),
-		ClearsWhy: p.ClearsWhy, Finalizers: p.Object.Finalizers, Findings: []Finding{},
+		ClearsWhy: p.ClearsWhy, Finalizers: p.Object.Finalizers, Events: diagnose.Hear(b.s, p), Findings: []Finding{},
 	}
 	if !p.ClearsBy.IsZero() {
 		out.ClearsBy = utc(p.ClearsBy)
@@ -196,6 +208,9 @@ func (b *builder) pod(p stuck.Pod) Pod {
 		owner := p.Owner
 		out.Owner = &owner
 	}
+	out.FinalizerOwners = b.finalizerOwners(p)
+	out.Removal = b.removal(p)
+	out.Volumes = b.podVolumes(p)
 	for _, f := range b.d.Of(p.Ref) {
 		switch {
 		case out.ClearsBy == nil && f.ClearsBy.After(b.s.Now()):

@@ -19,7 +19,8 @@ const (
 	docsFile   = "../../docs/OUTPUT.md"
 )
 
-// fields lists every field of the document as a path with its type: groups[].pods[].stuckForSeconds integer.
+// fields lists every field of the documents as a path with its type: groups[].pods[].stuckForSeconds integer. Those of the document about logs begin
+// with its kind.
 func fields(t *testing.T) []string {
 	t.Helper()
 	var out []string
@@ -59,6 +60,7 @@ func fields(t *testing.T) []string {
 		}
 	}
 	walk("", reflect.TypeFor[report.Report]())
+	walk("LogScan", reflect.TypeFor[report.LogScan]())
 	if len(out) == 0 {
 		t.Fatal("the document has no fields")
 	}
@@ -140,6 +142,7 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 		}
 	}
 	walk(reflect.TypeFor[report.Report]())
+	walk(reflect.TypeFor[report.LogScan]())
 	for d := range documented {
 		if !needed[d] {
 			t.Errorf("docs/OUTPUT.md documents %s, which the report does not have", d)

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
@@ -99,11 +100,21 @@ func (b *builder) story(node string, found stuck.Result) NodeStory {
 		st.Events = append(st.Events, EventLine{Type: e.Type, Reason: e.Reason, Message: e.Message, Count: e.Count, Last: e.Last.UTC()})
 	}
 	st.IfDeleted = b.ifDeleted(node, pods)
-	if len(st.Findings) > 0 {
+	switch {
+	case st.Stuck > 0 && b.unsure(st):
+		// What the API cannot tell apart, the node's own logs often can.
+		st.Next = "kubectl stuck node " + node + " --logs"
+	case len(st.Findings) > 0:
 		st.Next = b.command("kubectl stuck explain " + string(st.Findings[0].Code))
 		st.Next, _, _ = strings.Cut(st.Next, " --from ") // a cause is explained without a cluster
 	}
 	return st
+}
+
+// unsure tells whether the logs of the node would help: they were not asked for, they can be, and nothing is certain about what is stuck there.
+func (b *builder) unsure(st NodeStory) bool {
+	return b.s.Origin().Path == "" && b.o.Logs[st.Name] == nil && st.Facts.Exists && !st.Facts.LeaseStale && st.Reach != scope.ReachPod &&
+		(len(st.Findings) == 0 || st.Findings[0].Confidence != diagnose.Certain)
 }
 
 // line is a pod that is not stuck.

@@ -27,6 +27,8 @@ type Report struct {
 	// Groups are the stuck pods by node, worst first; pods without a node are a group with no node name.
 	Groups []Group  `json:"groups"`
 	Shared []Shared `json:"shared"`
+	// Objects are stuck and are no pods: workloads that cannot create theirs, and namespaces that do not go.
+	Objects []Object `json:"objects"`
 	// Waiting are pods that are on their way: in their grace period or younger than their threshold.
 	Waiting []Pod  `json:"waiting"`
 	Gaps    []Gap  `json:"gaps"`
@@ -55,8 +57,10 @@ type Summary struct {
 	Shared     int `json:"shared"`     // of those, judged to be a shared failure
 	Undecided  int `json:"undecided"`
 	Waiting    int `json:"waiting"`
-	Pods       int `json:"pods"`  // looked at
-	Nodes      int `json:"nodes"` // looked at
+	// StuckObjects are those of Objects.
+	StuckObjects int `json:"stuckObjects"`
+	Pods         int `json:"pods"`  // looked at
+	Nodes        int `json:"nodes"` // looked at
 	// Complete is false where something that bears on the answer could not be read.
 	Complete bool `json:"complete"`
 }
@@ -76,6 +80,8 @@ type Group struct {
 	Pods       []Pod            `json:"pods"`
 	// Next is the command to run next.
 	Next string `json:"next"`
+	// Logs is what the node's own logs say, where they were asked for with a pod.
+	Logs *NodeLogs `json:"logs,omitempty"`
 }
 
 // NodeFacts is what the API knows of a node.
@@ -117,7 +123,16 @@ type Pod struct {
 	ClearsWhy        string        `json:"clearsWhy,omitempty"`
 	Owner            *snapshot.Ref `json:"owner,omitempty"`
 	Finalizers       []string      `json:"finalizers,omitempty"`
-	Findings         []Finding     `json:"findings"`
+	// FinalizerOwners is set for pods that are being deleted and have finalizers.
+	FinalizerOwners []FinalizerOwner `json:"finalizerOwners,omitempty"`
+	// Removal is set for pods that are being deleted and for which somebody is asked before they may go.
+	Removal *Removal `json:"removal,omitempty"`
+	// Volumes are those of a stuck pod that may wait for them, or for their unmounting, and what they rest on.
+	Volumes []PodVolume `json:"volumes,omitempty"`
+	// Events tells what the events tell about it: spoken, silent, gone (it is stuck for longer than they are kept, so their absence says nothing)
+	// or unread.
+	Events   diagnose.Hearing `json:"events"`
+	Findings []Finding        `json:"findings"`
 	// Unexplained is set where nothing in the catalogue explains the pod: what was looked at, and what could not be.
 	Unexplained *Unexplained `json:"unexplained,omitempty"`
 }
@@ -195,6 +210,8 @@ type NodeStory struct {
 	// IfDeleted says what deleting the Node object would mean, one statement each.
 	IfDeleted []string `json:"ifDeleted,omitempty"`
 	Next      string   `json:"next,omitempty"`
+	// Logs is what the node's own logs say, where they were asked for.
+	Logs *NodeLogs `json:"logs,omitempty"`
 }
 
 // NodeCondition is one condition of a node.
