@@ -51,6 +51,8 @@ type NodeOptions struct {
 	CPUs           int
 	MemoryBytes    uint64
 	MaxPods        int32
+	// Logs says how the kubelet serves /logs/: see node.Config.
+	Logs string
 	// RuntimeRequestTimeout is the kubelet's setting of that name: a call that
 	// hangs is given up after it, and after the grace period on top for a stop.
 	RuntimeRequestTimeout time.Duration
@@ -151,6 +153,7 @@ func (n *Node) writeConfig(opts NodeOptions, number int) error {
 		CPUs:                  opts.CPUs,
 		MemoryBytes:           opts.MemoryBytes,
 		MaxPods:               opts.MaxPods,
+		Logs:                  opts.Logs,
 		KubeletPort:           ports[0],
 		RuntimeRequestTimeout: opts.RuntimeRequestTimeout,
 	}
@@ -272,6 +275,19 @@ func (n *Node) PID() int {
 		return 0
 	}
 	return n.process.pid()
+}
+
+// WriteLog appends to a file of the node's /var/log: nobody writes a kernel's log here.
+func (n *Node) WriteLog(name, text string) error {
+	f, err := os.OpenFile(filepath.Join(node.Config{Dir: n.dir}.LogDir(), filepath.Base(name)), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("write a log of node %s: %w", n.Name, err)
+	}
+	_, err = f.WriteString(text)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("write a log of node %s: %w", n.Name, err)
+	}
+	return nil
 }
 
 // LogPath is the kubelet's log.

@@ -24,8 +24,9 @@ type document struct {
 		Nodes     int  `json:"nodes"`
 		Complete  bool `json:"complete"`
 	} `json:"summary"`
-	Groups  []group `json:"groups"`
-	Waiting []pod   `json:"waiting"`
+	Groups  []group  `json:"groups"`
+	Objects []object `json:"objects"`
+	Waiting []pod    `json:"waiting"`
 	Shared  []struct {
 		Kind  string   `json:"kind"`
 		Name  string   `json:"name"`
@@ -115,6 +116,9 @@ func TestEveryScenarioIsNamed(t *testing.T) {
 				checked++
 				check(t, d, want)
 			}
+			for _, want := range s.Objects {
+				checkObject(t, d, want)
+			}
 		})
 	}
 	if checked == 0 {
@@ -166,6 +170,13 @@ func verdicts(d document) []string {
 			}
 			out = append(out, line)
 		}
+	}
+	for _, o := range d.Objects {
+		line := fmt.Sprintf("%s %s/%s %s", o.Kind, o.Namespace, o.Name, o.State)
+		for _, f := range o.Findings {
+			line += " " + f.Slug + ":" + f.Confidence
+		}
+		out = append(out, line)
 	}
 	for _, s := range d.Shared {
 		out = append(out, fmt.Sprintf("shared %s %s %v", s.Kind, s.Name, s.Nodes))

@@ -27,12 +27,22 @@ type Config struct {
 	MemoryBytes    uint64 `json:"memoryBytes"`
 	MaxPods        int32  `json:"maxPods"`
 
+	// Logs says how /logs/ is served: LogsAll when empty.
+	Logs string `json:"logs,omitempty"`
+
 	// KubeletPort is where the kubelet itself listens, on 127.0.0.1.
 	KubeletPort int `json:"kubeletPort"`
 
 	// RuntimeRequestTimeout is how long the kubelet waits for the runtime.
 	RuntimeRequestTimeout time.Duration `json:"runtimeRequestTimeout"`
 }
+
+// How a kubelet serves /logs/.
+const (
+	LogsAll   = ""      // enableSystemLogQuery: units and files
+	LogsFiles = "files" // a kubelet's default, and any before 1.27: ?query= is passed over
+	LogsOff   = "off"   // enableSystemLogHandler: false
+)
 
 // ReadConfig reads a Config from a file.
 func ReadConfig(path string) (Config, error) {

@@ -21,12 +21,21 @@ import (
 type logHandler struct {
 	dir  string
 	node string
+	mode string // Config.Logs
 }
 
+// maxTailLines is the kubelet's own limit (pkg/kubelet/kubelet_server_journal.go).
+const maxTailLines = 100_000
+
 func (h logHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h.mode == LogsOff {
+		// The words of pkg/kubelet/server InstallSystemLogHandler.
+		http.Error(w, "logs endpoint is disabled.", http.StatusMethodNotAllowed)
+		return
+	}
 	query := r.URL.Query()
 	units := query["query"]
-	if len(units) == 0 {
+	if len(units) == 0 || h.mode == LogsFiles {
 		http.FileServer(http.Dir(h.dir)).ServeHTTP(w, r)
 		return
 	}
@@ -35,12 +44,21 @@ func (h logHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	if filter.tail > maxTailLines {
+		http.Error(w, fmt.Sprintf("tailLines: Invalid value: %d: must be between 0 and %d, inclusive", filter.tail, maxTailLines), http.StatusNotAcceptable)
+		return
+	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	for _, unit := range units {
 		lines, err := h.unit(unit, filter)
 		if err != nil {
-			// The real one says it in the middle of its answer as well.
-			fmt.Fprintf(w, "\n%v\n", err)
+			// The real one says it in the middle of its answer as well, and with other words where it was given no options
+			// (copyForBoot in pkg/kubelet/kubelet_server_journal.go).
+			if len(query) > 1 {
+				fmt.Fprintf(w, "\noptions present and query resolved to log files for %v\ntry without specifying options\n", []string{unit})
+			} else {
+				fmt.Fprintf(w, "\nlog not found for %s\n", unit)
+			}
 			continue
 		}
 		if _, err := w.Write(bytes.Join(lines, nil)); err != nil {

@@ -39,7 +39,7 @@ func serveKubeletAPI(ctx context.Context, c Config) error {
 	}
 	kubelet := &url.URL{Scheme: "http", Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(c.KubeletPort))}
 	mux := http.NewServeMux()
-	mux.Handle("/logs/", http.StripPrefix("/logs/", logHandler{dir: c.LogDir(), node: c.Name}))
+	mux.Handle("/logs/", http.StripPrefix("/logs/", logHandler{dir: c.LogDir(), node: c.Name, mode: c.Logs}))
 	mux.Handle("/", httputil.NewSingleHostReverseProxy(kubelet))
 	server := &http.Server{
 		Handler:           mux,

@@ -69,7 +69,7 @@ func OrphanedJobPod() Scenario {
 			return enough(ctx, c, namespace, job, 1, phase(corev1.PodSucceeded, corev1.PodFailed), heldByFinalizersOnly, hasFinalizer(batchv1.JobTrackingFinalizer))
 		},
 		Want: []Want{
-			{Namespace: namespace, Prefix: job, State: Terminating, AtLeast: 1, Reach: []Reach{ReachPod, ReachCluster, ReachShared}, Causes: []string{"job-tracking-finalizer-orphan"}},
+			{Namespace: namespace, Prefix: job, State: Terminating, AtLeast: 1, Reach: []Reach{ReachPod, ReachCluster, ReachShared}, Causes: []string{"job-tracking-finalizer-orphan", "admission-denies-update"}},
 		},
 	}
 }
@@ -241,6 +241,86 @@ func installWebhook(ctx context.Context, c *bed.Cluster, namespace, name string)
 		_, err = c.Client().CoreV1().Pods(namespace).Update(ctx, &pod, metav1.UpdateOptions{DryRun: []string{metav1.DryRunAll}})
 		if err == nil {
 			return fmt.Errorf("webhook %s is not in force", name)
+		}
+		return nil
+	})
+}
+
+// PolicyFreezesStatus is a policy that means the pods, and hits what the kubelet reports of them.
+func PolicyFreezesStatus() Scenario {
+	const namespace, policy = "bookkeeping", "books-are-frozen"
+	books := workload{namespace: namespace, name: "books", replicas: 2, edit: withGrace(2)}
+	return Scenario{
+		Name: "policy-freezes-status",
+		Doc:  "A ValidatingAdmissionPolicy denies every change of the status of a namespace's pods: the kubelet cannot report that the containers ended, and nothing says so but its log.",
+		Setup: func(ctx context.Context, c *bed.Cluster) error {
+			if err := books.deployRunning(ctx, c); err != nil {
+				return err
+			}
+			if err := freezeStatus(ctx, c, namespace, policy); err != nil {
+				return err
+			}
+			return books.deletePods(ctx, c)
+		},
+		Check: func(ctx context.Context, c *bed.Cluster) error {
+			return all(
+				enough(ctx, c, namespace, books.name, 2, overdue, phase(corev1.PodRunning), behind),
+				enough(ctx, c, namespace, books.name, 2, inState(Starting)),
+			)
+		},
+		Want: []Want{
+			{Namespace: namespace, Prefix: books.name, State: Terminating, AtLeast: 2, Reach: []Reach{ReachShared, ReachCluster, ReachPod, ReachUndecided}, Causes: []string{"admission-denies-update"}},
+			{Namespace: namespace, Prefix: books.name, State: Starting, AtLeast: 2, Reach: []Reach{ReachShared, ReachCluster, ReachPod, ReachUndecided}, Causes: []string{"admission-denies-update"}},
+		},
+	}
+}
+
+// behind keeps pods whose status does not speak of their last change.
+func behind(pod *corev1.Pod) string {
+	if pod.Status.ObservedGeneration < pod.Generation {
+		return ""
+	}
+	return fmt.Sprintf("has a status of generation %d", pod.Status.ObservedGeneration)
+}
+
+// freezeStatus makes the policy and waits until it is in force.
+func freezeStatus(ctx context.Context, c *bed.Cluster, namespace, name string) error {
+	fail := admissionv1.Fail
+	policy := &admissionv1.ValidatingAdmissionPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: admissionv1.ValidatingAdmissionPolicySpec{
+			FailurePolicy: &fail,
+			MatchConstraints: &admissionv1.MatchResources{
+				ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
+					Operations: []admissionv1.OperationType{admissionv1.Update},
+					Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods/status"}},
+				}}},
+			},
+			Validations: []admissionv1.Validation{{Expression: "request.userInfo.username == 'ledger-admin'", Message: "the books are closed"}},
+		},
+	}
+	if _, err := c.Client().AdmissionregistrationV1().ValidatingAdmissionPolicies().Create(ctx, policy, metav1.CreateOptions{}); err != nil {
+		return fmt.Errorf("create ValidatingAdmissionPolicy %s: %w", name, err)
+	}
+	binding := &admissionv1.ValidatingAdmissionPolicyBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
+			PolicyName: name, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
+			MatchResources: &admissionv1.MatchResources{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}}},
+		},
+	}
+	if _, err := c.Client().AdmissionregistrationV1().ValidatingAdmissionPolicyBindings().Create(ctx, binding, metav1.CreateOptions{}); err != nil {
+		return fmt.Errorf("create ValidatingAdmissionPolicyBinding %s: %w", name, err)
+	}
+	return bed.Poll(ctx, time.Minute, func(ctx context.Context) error {
+		found, err := pods(ctx, c, namespace, "", 1)
+		if err != nil {
+			return err
+		}
+		patch := []byte(`{"status":{"message":"test"}}`)
+		_, err = c.Client().CoreV1().Pods(namespace).Patch(ctx, found[0].Name, types.MergePatchType, patch, metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}}, "status")
+		if err == nil {
+			return fmt.Errorf("policy %s is not in force", name)
 		}
 		return nil
 	})

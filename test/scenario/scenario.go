@@ -76,6 +76,8 @@ type Scenario struct {
 	// Within is how long the failure takes to show; settleTimeout when zero.
 	Within time.Duration
 	Want   []Want
+	// Objects is what is right to say of things that are no pods.
+	Objects []WantObject
 }
 
 const (
@@ -134,8 +136,13 @@ func All() []Scenario {
 		NetworkPluginLost(),
 		DeadNFSServer(),
 		ForeignFinalizer(),
+		FinalizerOwners(),
 		OrphanedJobPod(),
 		WebhookBackendGone(),
+		PolicyFreezesStatus(),
+		QuotaBlocksCreate(),
+		WebhookBlocksCreate(),
+		NamespaceHeldByPod(),
 		LongGracePeriod(),
 		ConfigMissing(),
 		ImageNotFound(),
@@ -201,6 +208,11 @@ func namespacesOf(s Scenario) []string {
 	for _, w := range s.Want {
 		if !slices.Contains(namespaces, w.Namespace) {
 			namespaces = append(namespaces, w.Namespace)
+		}
+	}
+	for _, o := range s.Objects {
+		if o.Namespace != "" && !slices.Contains(namespaces, o.Namespace) {
+			namespaces = append(namespaces, o.Namespace)
 		}
 	}
 	return namespaces

@@ -1,4 +1,4 @@
-// Command bench measures kubectl-stuck on big clusters, beside what people use otherwise.
+// Command bench measures kubectl-stuck on big clusters and big logs, beside what people use otherwise.
 //
 // It seeds a real API server with many pods (the store is kept under .build/bench, so that it is seeded once), and
 // runs each command several times as a process of its own: wall time, CPU time, peak memory, and the bytes that it
@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -49,6 +50,8 @@ type options struct {
 	baseline bool
 	dump     bool
 	check    bool
+	only     string
+	logSize  int
 }
 
 func run(args []string, out, log io.Writer) error {
@@ -81,6 +84,8 @@ func parse(args []string, log io.Writer) (options, error) {
 	f.BoolVar(&o.baseline, "baseline", true, "also measure kubectl")
 	f.BoolVar(&o.dump, "dump", true, "also measure reading a file of all pods")
 	f.BoolVar(&o.check, "check", false, "fail where a target is missed at the largest size")
+	f.StringVar(&o.only, "only", "", "measure only this: clusters or logs")
+	f.IntVar(&o.logSize, "log-size", 1024, "how long the log is that scan-logs reads, in MiB")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -90,6 +95,12 @@ func parse(args []string, log io.Writer) (options, error) {
 			return o, fmt.Errorf("-sizes: %q is not a number of pods from 1000", s)
 		}
 		o.sizes = append(o.sizes, n)
+	}
+	switch {
+	case !slices.Contains([]string{"", "clusters", "logs"}, o.only):
+		return o, fmt.Errorf("-only: %q is neither clusters nor logs", o.only)
+	case o.logSize < 1:
+		return o, fmt.Errorf("-log-size: %d is no size", o.logSize)
 	}
 	if f.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q", f.Arg(0))
@@ -112,6 +123,27 @@ func (b *bench) all(ctx context.Context) error {
 		return fmt.Errorf("the plugin is not built: %w", err)
 	}
 	b.binary = binary
+	if b.only != "logs" {
+		if err := b.clusters(ctx); err != nil {
+			return err
+		}
+	}
+	if b.only != "clusters" {
+		if err := b.logs(ctx); err != nil {
+			return err
+		}
+	}
+	if len(b.missed) > 0 {
+		fmt.Fprintf(b.out, "\nmissed: %s\n", strings.Join(b.missed, "; "))
+		if b.check {
+			return errors.New("a target was missed")
+		}
+	}
+	return nil
+}
+
+// clusters measures what asks a cluster.
+func (b *bench) clusters(ctx context.Context) error {
 	testbed, err := bed.Build(ctx)
 	if err != nil {
 		return err
@@ -126,16 +158,7 @@ func (b *bench) all(ctx context.Context) error {
 			}
 		}
 	}
-	if err := b.startup(ctx); err != nil {
-		return err
-	}
-	if len(b.missed) > 0 {
-		fmt.Fprintf(b.out, "\nmissed: %s\n", strings.Join(b.missed, "; "))
-		if b.check {
-			return errors.New("a target was missed")
-		}
-	}
-	return nil
+	return b.startup(ctx)
 }
 
 // cluster measures one seeded cluster.

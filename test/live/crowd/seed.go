@@ -17,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
@@ -101,9 +102,18 @@ type put struct {
 	object     interface{ Marshal() ([]byte, error) }
 }
 
+// whole is an object in JSON. The API server takes that from its store too.
+type whole []byte
+
+// Marshal returns it as it is.
+func (w whole) Marshal() ([]byte, error) { return w, nil }
+
 // encode gives the object as the API server stores it: four bytes, and the object in an envelope
 // (k8s.io/apimachinery/pkg/runtime/serializer/protobuf).
 func (p put) encode() (string, error) {
+	if w, ok := p.object.(whole); ok {
+		return string(w), nil
+	}
 	raw, err := p.object.Marshal()
 	if err != nil {
 		return "", err
@@ -298,6 +308,14 @@ func storedAs(o runtime.Object) (put, error) {
 		case "Secret":
 			o = &corev1.Secret{ObjectMeta: partial.ObjectMeta, Type: corev1.SecretTypeOpaque, Data: map[string][]byte{"key": []byte("value")}}
 		}
+	}
+	if u, ok := o.(*unstructured.Unstructured); ok { // of a kind without a Go type here; such groups stand in their keys
+		data, err := u.MarshalJSON()
+		if err != nil {
+			return put{}, fmt.Errorf("seed %s: %w", u.GetName(), err)
+		}
+		resource, _ := meta.UnsafeGuessKindToResource(u.GroupVersionKind())
+		return put{"/registry/" + resource.Group + "/" + resource.Resource + "/" + u.GetName(), u.GetAPIVersion(), u.GetKind(), whole(data)}, nil
 	}
 	kinds, _, err := scheme.Scheme.ObjectKinds(o)
 	if err != nil {
