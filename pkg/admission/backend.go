@@ -28,6 +28,8 @@ type Backend struct {
 	State State
 	// Gone tells that its Service does not exist.
 	Gone bool
+	// Suspect tells of a State Unknown that something speaks for Down, and does not prove it; Why and Evidence say what.
+	Suspect bool
 	// Found tells that its Service was seen. One that was not may have endpoints that nobody labelled as its own.
 	Found bool
 	// Why is the state in words: "its Service policy/engine does not exist".
@@ -80,18 +82,24 @@ func serverOf(s *snapshot.Snapshot, config snapshot.Ref, webhook string, c admis
 		}
 	}
 	of := s.EndpointSlices(ns, name)
-	ready, all := 0, 0
+	ready, ending, all := 0, 0, 0
 	for _, sl := range of {
 		for i := range sl.Endpoints {
 			all++
-			if isReady(sl.Endpoints[i]) {
+			switch {
+			case isReady(sl.Endpoints[i]):
 				ready++
+			case servesWhileEnding(sl.Endpoints[i]):
+				ending++
 			}
 		}
 	}
 	switch {
 	case ready > 0:
 		b.State, b.Why = Up, fmt.Sprintf("its Service %s/%s has %d ready of %d", ns, name, ready, all)
+		return b
+	case ending > 0:
+		b.Why = fmt.Sprintf("its Service %s/%s has no ready endpoint (of %d), and %d that still may answer while it is ending", ns, name, all, ending)
 		return b
 	case len(of) == 0 && !s.Complete(snapshot.EndpointSlice, ns):
 		b.Why = fmt.Sprintf("the endpoints of its Service %s/%s were not read", ns, name)
@@ -103,6 +111,13 @@ func serverOf(s *snapshot.Snapshot, config snapshot.Ref, webhook string, c admis
 }
 
 func isReady(e discoveryv1.Endpoint) bool { return e.Conditions.Ready == nil || *e.Conditions.Ready }
+
+// servesWhileEnding tells whether kube-proxy takes the endpoint where none is ready (pkg/proxy CategorizeEndpoints; pkg/proxy/endpointslicecache reads
+// an absent condition "serving" as true). An API server with --enable-aggregator-routing goes by the ready ones alone.
+func servesWhileEnding(e discoveryv1.Endpoint) bool {
+	c := e.Conditions
+	return c.Terminating != nil && *c.Terminating && (c.Serving == nil || *c.Serving)
+}
 
 // podsOf lists the pods that were read and that the Service selects.
 func podsOf(s *snapshot.Snapshot, svc *corev1.Service) []snapshot.Ref {

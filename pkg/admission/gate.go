@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"net/url"
 	"slices"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
@@ -28,8 +29,10 @@ type Gate struct {
 	Ref snapshot.Ref
 	// Binding is the binding through which a policy applies; zero for a webhook.
 	Binding snapshot.Ref
-	// Name is the name of the webhook, or of the policy.
+	// Name is the name of the webhook, or of the policy. Webhooks of several configurations may have the same one.
 	Name string
+	// Host is what the API server calls a webhook by: "<service>.<namespace>.svc", or the host of its URL. Empty for a policy.
+	Host string
 	// Fail tells that the request is refused where the gate itself fails: failurePolicy Fail, which is the default.
 	Fail bool
 	// Mutates tells that it may change the object on its way. What it changes is validated like a change of the user's own.
@@ -143,7 +146,7 @@ func (c *Chain) mutatingWebhooks(r request) []Gate {
 				continue
 			}
 			out = append(out, Gate{
-				Kind: MutatingWebhook, Ref: ref, Name: w.Name, Fail: fails(w.FailurePolicy), Mutates: true, Denies: true,
+				Kind: MutatingWebhook, Ref: ref, Name: w.Name, Host: hostOf(w.ClientConfig), Fail: fails(w.FailurePolicy), Mutates: true, Denies: true,
 				Sure: sure && len(w.MatchConditions) == 0, Conditions: conditions(w.MatchConditions),
 				Backend: c.server(ref, i, w.Name, w.ClientConfig), TimeoutSeconds: timeout(w.TimeoutSeconds), SideEffects: sideEffects(w.SideEffects),
 			})
@@ -163,13 +166,50 @@ func (c *Chain) validatingWebhooks(r request) []Gate {
 				continue
 			}
 			out = append(out, Gate{
-				Kind: ValidatingWebhook, Ref: ref, Name: w.Name, Fail: fails(w.FailurePolicy), Denies: true,
+				Kind: ValidatingWebhook, Ref: ref, Name: w.Name, Host: hostOf(w.ClientConfig), Fail: fails(w.FailurePolicy), Denies: true,
 				Sure: sure && len(w.MatchConditions) == 0, Conditions: conditions(w.MatchConditions),
 				Backend: c.server(ref, i, w.Name, w.ClientConfig), TimeoutSeconds: timeout(w.TimeoutSeconds), SideEffects: sideEffects(w.SideEffects),
 			})
 		}
 	}
 	return out
+}
+
+// Webhooks lists the webhooks of the name in every configuration, whatever they are asked about; so none is Sure. The API server names a webhook
+// without saying whose it is.
+func (c *Chain) Webhooks(name string) []Gate {
+	var out []Gate
+	add := func(kind GateKind, ref snapshot.Ref, i int, client admissionv1.WebhookClientConfig, policy *admissionv1.FailurePolicyType) {
+		out = append(out, Gate{Kind: kind, Ref: ref, Name: name, Host: hostOf(client), Fail: fails(policy), Mutates: kind == MutatingWebhook, Denies: true, Backend: c.server(ref, i, name, client)})
+	}
+	for _, config := range c.s.MutatingWebhooks() {
+		for i := range config.Webhooks {
+			if w := &config.Webhooks[i]; w.Name == name {
+				add(MutatingWebhook, snapshot.Ref{Kind: snapshot.MutatingWebhookConfiguration, Name: config.Name, UID: config.UID}, i, w.ClientConfig, w.FailurePolicy)
+			}
+		}
+	}
+	for _, config := range c.s.ValidatingWebhooks() {
+		for i := range config.Webhooks {
+			if w := &config.Webhooks[i]; w.Name == name {
+				add(ValidatingWebhook, snapshot.Ref{Kind: snapshot.ValidatingWebhookConfiguration, Name: config.Name, UID: config.UID}, i, w.ClientConfig, w.FailurePolicy)
+			}
+		}
+	}
+	return out
+}
+
+// hostOf is what the API server calls a webhook by (apiserver/pkg/util/webhook ClientManager: "<service>.<namespace>.svc").
+func hostOf(c admissionv1.WebhookClientConfig) string {
+	switch {
+	case c.Service != nil:
+		return c.Service.Name + "." + c.Service.Namespace + ".svc"
+	case c.URL != nil:
+		if u, err := url.Parse(*c.URL); err == nil {
+			return u.Hostname()
+		}
+	}
+	return ""
 }
 
 // fails reads a failurePolicy. Absent means Fail in v1.

@@ -187,6 +187,12 @@ func endpoints(ready ...bool) *discoveryv1.EndpointSlice {
 	return e
 }
 
+func ending(serving bool) *discoveryv1.EndpointSlice {
+	e := endpoints(false)
+	e.Endpoints[0].Conditions.Serving, e.Endpoints[0].Conditions.Terminating = ptr(serving), ptr(true)
+	return e
+}
+
 func TestWhetherItsServerCanAnswer(t *testing.T) {
 	for name, c := range map[string]struct {
 		unread  []snapshot.Kind
@@ -197,6 +203,8 @@ func TestWhetherItsServerCanAnswer(t *testing.T) {
 	}{
 		"a ready endpoint of two":            {nil, []runtime.Object{service(), endpoints(false, true)}, nil, admission.Up, "1 ready of 2"},
 		"no ready endpoint":                  {nil, []runtime.Object{service(), endpoints(false, false)}, nil, admission.Down, "no ready endpoint (of 2)"},
+		"one that ends and still serves":     {nil, []runtime.Object{service(), ending(true)}, nil, admission.Unknown, "still may answer"},
+		"one that ends and does not serve":   {nil, []runtime.Object{service(), ending(false)}, nil, admission.Down, "no ready endpoint (of 1)"},
 		"an empty slice":                     {nil, []runtime.Object{service(), endpoints()}, nil, admission.Down, "no ready endpoint (of 0)"},
 		"no slice at all":                    {nil, []runtime.Object{service()}, nil, admission.Down, "no ready endpoint"},
 		"the Service does not exist":         {nil, nil, nil, admission.Down, "Service guard/engine does not exist"},
@@ -302,17 +310,17 @@ func TestWhetherAPolicyIsAsked(t *testing.T) {
 		"parameters that are missing, and that denies": {policy: configMap, binding: param(admissionv1.DenyAction), want: "denies down"},
 		"parameters that are missing, and that allows": {policy: configMap, binding: param(admissionv1.AllowAction)},
 		"parameters that were not read":                {policy: configMap, binding: param(admissionv1.DenyAction), unread: []snapshot.Kind{snapshot.ConfigMap}, want: "denies unsure unknown"},
-		"a kind of parameters that nobody serves": {policy: func(p policy) {
+		"a kind of parameters that no definition serves": {policy: func(p policy) {
 			p.Spec.ParamKind = &admissionv1.ParamKind{APIVersion: "rules.example.com/v1", Kind: "Limit"}
-		}, want: "denies down"},
-		"a kind that nobody serves, bound elsewhere": {
+		}, want: "denies unsure unknown suspect"},
+		"a kind that no definition serves, bound elsewhere": {
 			policy: func(p policy) {
 				p.Spec.ParamKind = &admissionv1.ParamKind{APIVersion: "rules.example.com/v1", Kind: "Limit"}
 			},
 			binding: func(b binding) {
 				b.Spec.MatchResources = &admissionv1.MatchResources{NamespaceSelector: equal(corev1.LabelMetadataName, "bank")}
 			},
-			want: "denies down",
+			want: "asks unsure unknown suspect",
 		},
 		"a kind of parameters that may be served": {policy: func(p policy) {
 			p.Spec.ParamKind = &admissionv1.ParamKind{APIVersion: "rules.example.com/v1", Kind: "Limit"}
@@ -339,6 +347,9 @@ func TestWhetherAPolicyIsAsked(t *testing.T) {
 					got += " unsure"
 				}
 				got += " " + string(gates[0].Backend.State)
+				if gates[0].Backend.Suspect {
+					got += " suspect"
+				}
 			}
 			if got != c.want || len(gates) > 1 {
 				t.Errorf("got %q, want %q: %+v", got, c.want, gates)

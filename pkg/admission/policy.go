@@ -24,16 +24,17 @@ func (c *Chain) mutatingPolicies(r request) []Gate {
 		if !sees {
 			continue
 		}
-		noKind := c.lacksKind(p.Spec.ParamKind)
+		noKind := c.maybeNotServed(p.Spec.ParamKind)
+		var elsewhere []Gate // no binding is about the request; if the kind is not served, the policy fails as a whole
 		for _, b := range bindings {
 			if b.Spec.PolicyName != p.Name {
 				continue
 			}
 			bound, boundSure := true, true
-			if b.Spec.MatchResources != nil && !noKind {
+			if b.Spec.MatchResources != nil {
 				bound, boundSure = r.resources(b.Spec.MatchResources)
 			}
-			if !bound {
+			if !bound && !noKind {
 				continue
 			}
 			g := Gate{
@@ -45,12 +46,14 @@ func (c *Chain) mutatingPolicies(r request) []Gate {
 			var applies bool
 			if g.Backend, applies = c.params(r, g, p.Spec.ParamKind, b.Spec.ParamRef); applies {
 				g.Sure = g.Sure && g.Backend.State != Unknown
-				out = append(out, g)
-			}
-			if noKind {
-				break // the policy fails as a whole, whatever its other bindings say
+				if !bound {
+					elsewhere = append(elsewhere[:0], g)
+					continue
+				}
+				out, elsewhere, noKind = append(out, g), nil, false
 			}
 		}
+		out = append(out, elsewhere...)
 	}
 	return out
 }
@@ -64,33 +67,36 @@ func (c *Chain) validatingPolicies(r request) []Gate {
 		if !sees {
 			continue
 		}
-		noKind := c.lacksKind(p.Spec.ParamKind)
+		noKind := c.maybeNotServed(p.Spec.ParamKind)
+		var elsewhere []Gate // no binding is about the request; if the kind is not served, the policy fails as a whole
 		for _, b := range bindings {
 			if b.Spec.PolicyName != p.Name {
 				continue
 			}
 			bound, boundSure := true, true
-			if b.Spec.MatchResources != nil && !noKind {
+			if b.Spec.MatchResources != nil {
 				bound, boundSure = r.resources(b.Spec.MatchResources)
 			}
-			if !bound {
+			if !bound && !noKind {
 				continue
 			}
 			g := Gate{
 				Kind: ValidatingPolicy, Ref: snapshot.Ref{Kind: snapshot.ValidatingAdmissionPolicy, Name: p.Name, UID: p.UID},
 				Binding: snapshot.Ref{Kind: snapshot.ValidatingAdmissionPolicyBinding, Name: b.Name, UID: b.UID},
-				Name:    p.Name, Fail: fails(p.Spec.FailurePolicy), Denies: slices.Contains(b.Spec.ValidationActions, admissionv1.Deny),
+				Name:    p.Name, Fail: fails(p.Spec.FailurePolicy), Denies: bound && slices.Contains(b.Spec.ValidationActions, admissionv1.Deny),
 				Sure: sure && boundSure && len(p.Spec.MatchConditions) == 0, Conditions: conditions(p.Spec.MatchConditions),
 			}
 			var applies bool
 			if g.Backend, applies = c.params(r, g, p.Spec.ParamKind, b.Spec.ParamRef); applies {
 				g.Sure = g.Sure && g.Backend.State != Unknown
-				out = append(out, g)
-			}
-			if noKind {
-				break // the policy fails as a whole, whatever its other bindings say
+				if !bound {
+					elsewhere = append(elsewhere[:0], g)
+					continue
+				}
+				out, elsewhere, noKind = append(out, g), nil, false
 			}
 		}
+		out = append(out, elsewhere...)
 	}
 	return out
 }
@@ -116,9 +122,10 @@ func (c *Chain) params(r request, g Gate, kind *admissionv1.ParamKind, ref *admi
 	if kind == nil {
 		return b, true
 	}
-	if c.lacksKind(kind) {
-		b.State, b.Why = Down, fmt.Sprintf("its parameters are of kind %s of %s, and no CustomResourceDefinition has that group", kind.Kind, kind.APIVersion)
-		b.Evidence = []diagnose.Evidence{{Object: g.Ref.String(), Field: "spec.paramKind", Value: kind.APIVersion + " " + kind.Kind + " (not served)"}}
+	if c.maybeNotServed(kind) {
+		b.State, b.Suspect = Unknown, true
+		b.Why = fmt.Sprintf("its parameters are of kind %s of %s, and no CustomResourceDefinition has that group", kind.Kind, kind.APIVersion)
+		b.Evidence = []diagnose.Evidence{{Object: g.Ref.String(), Field: "spec.paramKind", Value: kind.APIVersion + " " + kind.Kind + " (no CustomResourceDefinition of that group)"}}
 		return b, true
 	}
 	if ref == nil {
@@ -149,10 +156,11 @@ func (c *Chain) params(r request, g Gate, kind *admissionv1.ParamKind, ref *admi
 	return b, true
 }
 
-// lacksKind tells whether the API server does not serve the kind of a policy's parameters. Then every request that the policy's own constraints match
-// fails by its failurePolicy, whatever its bindings select and do (policy/generic ConfigurationError), once the policy has a binding at all. An API
-// server that was not started anew since the definition went away still takes the parameters to be missing.
-func (c *Chain) lacksKind(kind *admissionv1.ParamKind) bool {
+// maybeNotServed tells whether nothing that was read serves the kind of a policy's parameters: it is not the API server's own, and no
+// CustomResourceDefinition has its group. An APIService may still serve it, and those are not read. If nobody does, every request that the policy's own
+// constraints match fails by its failurePolicy, whatever its bindings select and do (policy/generic ConfigurationError), once the policy has a binding
+// at all. An API server that was not started anew since the definition went away still takes the parameters to be missing.
+func (c *Chain) maybeNotServed(kind *admissionv1.ParamKind) bool {
 	if kind == nil {
 		return false
 	}

@@ -111,6 +111,16 @@ func byGate(message string) (Refusal, bool) {
 	return Refusal{}, false
 }
 
+var called = regexp.MustCompile(`https?://(?:[^/@\s"'\\]*@)?([A-Za-z0-9.-]+)`)
+
+// Host is what the API server called the webhook by, where the reason quotes its URL: "<service>.<namespace>.svc", most often. Empty where it does not.
+func (r Refusal) Host() string {
+	if m := called.FindStringSubmatch(r.Reason); r.Kind == Unreachable && m != nil {
+		return m[1]
+	}
+	return ""
+}
+
 // Words are the texts by which refusals are known: what a dump without names has to leave as it is.
 func Words() []string {
 	return append(Immutables(),

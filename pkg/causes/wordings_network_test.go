@@ -55,6 +55,7 @@ func TestNetworkPluginsErrorsAreTold(t *testing.T) {
 			{`error getting ClusterInformation: Get "https://10.96.0.1:443/apis/crd.projectcalico.org/v1/clusterinformations/default": net/http: TLS handshake timeout`, []string{add, del}},
 			{`error getting ClusterInformation: Get "https://[10.96.0.1]:443/apis/crd.projectcalico.org/v1/clusterinformations/default": x509: certificate signed by unknown authority`, []string{add, del}},
 			{`error getting ClusterInformation: Get "https://[10.96.0.1]:443/apis/crd.projectcalico.org/v1/clusterinformations/default": context deadline exceeded`, []string{add}},
+			{`error getting ClusterInformation: Get "https://10.96.0.1:443/apis/crd.projectcalico.org/v1/clusterinformations/default": Service Unavailable`, []string{add, del}}, // a proxy
 			{`Multus: [shop/p]: error getting pod: Get "https://[10.96.0.1]:443/api/v1/namespaces/shop/pods/p?timeout=1m0s": dial tcp 10.96.0.1:443: connect: no route to host`, []string{add, del}},
 			{`Get "https://127.0.0.1:6443/apis/crd.projectcalico.org/v1/ippools": dial tcp 127.0.0.1:6443: connect: connection refused`, []string{add}}, // a proxy of the API server on each node
 			{`Get "https://api.net.internal:6443/api/v1/nodes/n": dial tcp: lookup api.net.internal on 10.0.0.2:53: no such host`, []string{add}},
@@ -116,6 +117,7 @@ func TestNetworkPluginsErrorsAreTold(t *testing.T) {
 		"cni-state-corrupt": {
 			{`netplugin failed but error parsing its diagnostic message "": unexpected end of JSON input`, []string{add}},
 			{`unexpected end of JSON input`, []string{add, del}},
+			{`delegateDel: error invoking ConflistDel - "fast": conflistDel: error in getting result from DelNetworkList: failed to parse netconf: unexpected end of JSON input`, []string{del}},
 			{`error parsing configuration: invalid character '}' looking for beginning of object key string`, []string{add}},
 			{`incompatible CNI versions; config is "1.1.0", plugin supports ["0.1.0" "0.2.0" "0.3.0" "0.3.1" "0.4.0" "1.0.0"]`, []string{add}},
 			{`Network configuration does not support key prevResult and value`, []string{add}},
@@ -127,6 +129,7 @@ func TestNetworkPluginsErrorsAreTold(t *testing.T) {
 			{`container veth name provided (eth0) already exists`, []string{add}},
 			{`failed to set bridge addr: "cni0" already has an IP address different from 10.244.3.1/24`, []string{add}},
 			{`failed to set bridge addr: could not add IP address to "cni0": file exists`, []string{add}},
+			{`vxlan add failed: Failed to add vxlan vx7: file exists`, []string{add}},
 			{`add command: failed to setup network: setup NS network: failed to add host route: file exists`, []string{add}},
 			{`failed to add IP 10.100.32.173 to ipset inpod-probes: exist`, []string{add}},
 			{`failed to Statfs "/proc/6702/ns/net": no such file or directory`, []string{add}},
@@ -206,11 +209,26 @@ func TestTroubleOfTheRuntimeIsNotLaidToTheNetwork(t *testing.T) {
 		`Failed to create pod sandbox: rpc error: code = Unknown desc = failed to reserve sandbox name "p_shop_1_0": name "p_shop_1_0" is reserved for "4f2a"`,
 		`Failed to create pod sandbox: rpc error: code = Unknown desc = failed to start sandbox container for pod "p": Error response from daemon: OCI runtime create failed: unable to apply cgroup configuration`,
 		`Failed to create pod sandbox: rpc error: code = DeadlineExceeded desc = context deadline exceeded`,
+		`Failed create pod sandbox: rpc error: code = Unknown desc = failed to create a sandbox for pod "p": Error response from daemon: Conflict. The container name "/k8s_POD_p_shop_1_0" is already in use by container "4f2a". You have to remove (or rename) that container to be able to reuse that name.`,
 		`Failed to create pod sandbox: rpc error: code = Unknown desc = failed to create containerd task: failed to create shim task: OCI runtime create failed: open /proc/self/fd: no space left on device`,
 	} {
 		s := newScene(t).node(time.Hour).waiting("ContainerCreating", "").since(10*time.Minute).event(time.Minute, "FailedCreatePodSandBox", message)
 		if got := told(s.diagnose(), all); len(got) > 0 {
 			t.Errorf("%s is laid to %v", message, got)
+		}
+	}
+}
+
+// TestWhatFitsTwoNetworkCausesNamesBoth holds words that do not tell two causes apart.
+func TestWhatFitsTwoNetworkCausesNamesBoth(t *testing.T) {
+	const sandbox = `Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox "4f2a": `
+	for _, c := range []struct{ said, slug, or string }{
+		{`[shop/p:fast]: error adding container to network "fast": Link not found`, "stale-veth", "cni-plugin-fails"},
+		{`Multus: [shop/p/1]: error getting pod: Unauthorized`, "cni-token-expired", "cni-chained-plugin-dead"},
+	} {
+		d := newScene(t).node(time.Hour).waiting("ContainerCreating", "").since(10*time.Minute).event(time.Minute, "FailedCreatePodSandBox", sandbox+c.said).diagnose()
+		if !slices.ContainsFunc(d.Findings, func(f diagnose.Finding) bool { return f.Slug == c.slug && slices.Contains(f.Alternatives, c.or) }) {
+			t.Errorf("%s: no finding of %s names %s: %s", c.said, c.slug, c.or, list2(d.Findings))
 		}
 	}
 }

@@ -207,7 +207,15 @@ func TestStartErrorsAreTold(t *testing.T) {
 		"seccomp-apparmor-profile-missing": {
 			{"RunContainerError", oci + `unable to start container process: error during container init: apparmor failed to apply profile: write /proc/self/attr/apparmor/exec: no such file or directory: unknown`},
 			{"CreateContainerError", `failed to generate container "1a" spec: failed to generate seccomp spec opts: cannot load seccomp profile "/var/lib/kubelet/seccomp/app.json": open /var/lib/kubelet/seccomp/app.json: no such file or directory`},
+			{"RunContainerError", `container create failed: time="2026-03-01T09:40:50Z" level=error msg="container_linux.go:380: starting container process caused: process_linux.go:545: container init caused: apply apparmor profile: apparmor failed`},
+			{"CreateContainerError", `applying apparmor profile to container 1a: empty localhost AppArmor profile is forbidden`},
+			{"CreateContainerError", `failed to create containerd container: load apparmor profile /tmp/cri-containerd.apparmor.d1: exit status 243`},
+			{"CreateContainerError", `failed to create containerd container: get apparmor_parser version: exec: "apparmor_parser": executable file not found in $PATH`},
 			{"CreateContainerError", `setup seccomp: unable to load local profile "/var/lib/kubelet/seccomp/app.json"`},
+		},
+		"image-arch": {
+			{"RunContainerError", oci + `unable to start container process: exec /run: exec format error`},
+			{"RunContainerError", `failed to start container "1a": Error response from daemon: OCI runtime create failed: container_linux.go:380: starting container process caused: exec format error: unknown`},
 		},
 		"dra-cdi-lost-after-reboot": {
 			{"CreateContainerError", `failed to create containerd container: CDI device injection failed: unresolvable CDI devices k8s.gpu.example.com/gpu=1a`},
@@ -285,6 +293,59 @@ func TestOneNodeThatCannotPullIsToldFromARegistryThatDoesNotAnswer(t *testing.T)
 		}
 		if f := d.Findings[i]; f.Subject.Kind != c.want {
 			t.Errorf("%s: the subject is %s: %s", name, f.Subject, f.Message)
+		}
+	}
+}
+
+// TestOldAndRareEventsAreTold holds what events alone say, of pods whose state says nothing, against the whole catalogue: the cause must be the first
+// answer, or named by it, and where it is only named the answer must not be certain.
+func TestOldAndRareEventsAreTold(t *testing.T) {
+	const (
+		pull    = `Error syncing pod, skipping: failed to "StartContainer" for "app" with ErrImagePull: `
+		sandbox = `Failed create pod sandbox: rpc error: code = Unknown desc = failed to start sandbox container for pod "p": Error response from daemon: OCI runtime create failed: unable to retrieve OCI runtime error (open log.json: no such file or directory): `
+	)
+	for _, c := range []struct{ slug, state, reason, said string }{
+		{"image-disk-full", "ErrImagePull", "FailedSync", pull + `"failed to register layer: Untar re-exec error: exit status 1: output: open /srv/x: no space left on device"`},
+		{"image-not-found", "ErrImagePull", "FailedSync", pull + `"manifest for registry.example/app:1 not found: manifest unknown"`},
+		{"image-x509", "ImagePullBackOff", "FailedSync", pull + `"Get https://registry.example/v2/: x509: certificate signed by unknown authority"`},
+		{"image-store-broken", "ErrImagePull", "FailedPullImage", `Failed to pull image "registry.example/app:1": failed to pull and unpack image "registry.example/app:1": failed commit on ref "layer-sha256:1": "layer-sha256:1" failed size validation: 5 != 9: failed precondition`},
+		{"image-arch", "CrashLoopBackOff", "Failed", `Error: failed to start container "app": Error response from daemon: exec /run: exec format error`},
+		{"configmap-or-secret-missing", "CreateContainerConfigError", "Failed", `Error: secrets "app-env" not found`},
+		{"configmap-or-secret-missing", "CreateContainerConfigError", "Failed", `Error: secret "app-env" not found`},
+		{"configmap-or-secret-missing", "CreateContainerConfigError", "Failed", `Error: configmaps "app-env" not found`},
+		{"config-missing-key", "CreateContainerConfigError", "Failed", `Error: couldn't find key port in ConfigMap shop/app`},
+		{"seccomp-apparmor-profile-missing", "CreateContainerError", "Failed", `Error: applying apparmor profile to container 1a: empty localhost AppArmor profile is forbidden`},
+		{"run-oci-error", "ContainerCreating", "FailedCreatePodSandBox", sandbox + `exec: "docker-runc": executable file not found in $PATH: unknown`},
+		{"run-oci-error", "ContainerCreating", "FailedCreatePodSandBox", `Failed to create pod sandbox: rpc error: code = Unknown desc = failed to create containerd task: failed to create shim task: OCI runtime create failed: exec: "nvidia-container-runtime": executable file not found in $PATH: unknown`},
+		{"run-oci-error", "ContainerCreating", "FailedCreatePodSandBox", sandbox + `exec: \"/usr/local/sbin/runc\": stat /usr/local/sbin/runc: no such file or directory: unknown`},
+		{"containerd-name-reservation-leak", "ContainerCreating", "FailedCreatePodSandBox", `Failed create pod sandbox: rpc error: code = Unknown desc = failed to create a sandbox for pod "p": Error response from daemon: Conflict. The container name "/k8s_POD_p_shop_1_0" is already in use by container "4f2a". You have to remove (or rename) that container to be able to reuse that name.`},
+		{"ccm-uninitialized-taint", "", "FailedScheduling", `0/3 nodes are available: 3 node(s) had untolerated taint {node.cloudprovider.kubernetes.io/uninitialized: true}. preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.`},
+		{"ccm-uninitialized-taint", "", "FailedScheduling", `0/3 nodes are available: 1 node(s) had taint {node-role.kubernetes.io/master: }, that the pod didn't tolerate, 2 node(s) had taint {node.cloudprovider.kubernetes.io/uninitialized: true}, that the pod didn't tolerate.`},
+		{"node-lost", "", "FailedScheduling", `0/1 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/unreachable: }. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.`},
+		{"cni-not-initialized", "", "FailedScheduling", `0/2 nodes are available: 2 node(s) had taint {node.kubernetes.io/not-ready: }, that the pod didn't tolerate.`},
+		{"pvc-unbound", "", "FailedScheduling", `running PreBind plugin "VolumeBinding": binding volumes: timed out waiting for the condition`},
+	} {
+		s := newScene(t)
+		if c.state == "" {
+			s.pod.Spec.NodeName = ""
+			s.pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, LastTransitionTime: ago(20 * time.Minute)}}
+		} else {
+			s.node(time.Hour).waiting(c.state, "").since(10 * time.Minute)
+		}
+		s.event(time.Minute, c.reason, c.said)
+		for _, k := range snapshot.Kinds() {
+			if !slices.Contains([]snapshot.Kind{snapshot.Pod, snapshot.Node, snapshot.Lease, snapshot.Event}, k.Kind) {
+				s.unread = append(s.unread, k.Kind)
+			}
+		}
+		d := s.partly().diagnose()
+		if len(d.Findings) == 0 {
+			t.Errorf("nothing is made of %s: %s", c.reason, c.said)
+			continue
+		}
+		first := d.Findings[0]
+		if first.Slug != c.slug && (first.Confidence == diagnose.Certain || !slices.Contains(first.Alternatives, c.slug)) {
+			t.Errorf("%s: %s: leads to %s, %v, and is %s", c.reason, c.said, list2(d.Findings), first.Alternatives, c.slug)
 		}
 	}
 }

@@ -54,6 +54,8 @@ func storageWordings() map[string][]storageWording {
 			{mountReason, `MountVolume.SetUp failed for volume "pvc-1" : rpc error: code = Unavailable desc = all SubConns are in TransientFailure, latest connection error: connection error: desc = "transport: Error while dialing dial unix /var/lib/kubelet/plugins/disk.example.com/csi.sock: connect: no such file or directory"`},
 		},
 		"csi-controller-down": {
+			{"FailedScheduling", `running PreBind plugin "VolumeBinding": binding volumes: timed out waiting for the condition`},
+			{"FailedScheduling", `running PreBind plugin "VolumeBinding": binding volumes: context deadline exceeded`},
 			{attachReason, `AttachVolume.Attach failed for volume "pvc-1" : timed out waiting for external-attacher of disk.example.com CSI driver to attach volume vol-1`},
 			{attachReason, `AttachVolume.Attach failed for volume "pvc-1" : attachment timeout for volume vol-1`},
 			{"ExternalProvisioning", `waiting for a volume to be created, either by external provisioner "disk.example.com" or manually created by system administrator`},
@@ -156,13 +158,16 @@ func storageWordings() map[string][]storageWording {
 			{mountReason, `MountVolume.SetUp failed for volume "kube-api-access-x" : failed to fetch token: serviceaccounts "app" not found`},
 			{mountReason, `MountVolume.SetUp failed for volume "keys" : kubernetes.io/csi: mounter.SetUpAt failed to get service accoount token attributes: failed to fetch token: Post "https://10.0.0.1:443/api/v1/namespaces/shop/serviceaccounts/app/token": context deadline exceeded`},
 		},
+		"config-missing-key": {
+			{mountReason, `MountVolume.SetUp failed for volume "conf" : configmap references non-existent config key: app.conf`},
+			{mountReason, `MountVolume.SetUp failed for volume "keys" : references non-existent secret key: tls.crt`},
+			{mountReason, `MountVolume.SetUp failed for volume "kubernetes.io/configmap/1-conf" (spec.Name: "conf") pod "1" (UID: "1") with: references non-existent config key.`},
+		},
 		"configmap-or-secret-missing": {
 			{mountReason, `MountVolume.SetUp failed for volume "conf" : configmap "app" not found`},
 			{mountReason, `MountVolume.SetUp failed for volume "keys" : secret "app-tls" not found`},
 			{mountReason, `MountVolume.SetUp failed for volume "keys" : secrets "app-tls" not found`},
 			{mountReason, `MountVolume.SetUp failed for volume "all" : [configmap "a" not found, secret "b" not found]`},
-			{mountReason, `MountVolume.SetUp failed for volume "conf" : configmap references non-existent config key: app.conf`},
-			{mountReason, `MountVolume.SetUp failed for volume "keys" : references non-existent secret key: tls.crt`},
 			{mountReason, `MountVolume.MountDevice failed for volume "pvc-1" : fetching NodeStageSecretRef storage/csi-node failed: kubernetes.io/csi: failed to find the secret csi-node in the namespace storage with error: secrets "csi-node" not found`},
 			{mountReason, wait},
 		},

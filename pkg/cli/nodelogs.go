@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -91,7 +91,7 @@ func (f *logFlags) read(ctx context.Context, w World, r *reader, s *snapshot.Sna
 			}
 		}
 		for _, name := range f.files {
-			if err := l.file(name); err != nil {
+			if err := l.file(ctx, name); err != nil {
 				return nil, d, err
 			}
 		}
@@ -207,10 +207,10 @@ func toUTC(log *nodelog.Log, written time.Time) {
 }
 
 // file reads a log that was copied from the node.
-func (l *logReading) file(name string) error {
+func (l *logReading) file(ctx context.Context, name string) error {
 	in, shown := l.w.Streams.In, "stdin"
 	if name != "-" {
-		f, err := os.Open(name)
+		f, err := openLog(ctx, name)
 		if err != nil {
 			return fmt.Errorf("--log-file: %w", err)
 		}
@@ -220,16 +220,57 @@ func (l *logReading) file(name string) error {
 		}
 		in, shown = io.Reader(f), name
 	}
+	p := newProgress(l.w)
+	defer p.clear()
 	l.asked = append(l.asked, shown)
-	input := nodelog.Input{Name: "file " + shown + " of node " + l.node, Now: l.s.Now()}
+	// Its times may be those of the node's own zone, which can be ahead of UTC: see ahead.
+	input := nodelog.Input{Name: "file " + shown + " of node " + l.node, Now: l.s.Now().Add(mostAhead)}
 	if l.flags.named {
 		input.Since = l.since
 	}
-	log, err := l.scanner.Scan(in, input)
+	log, err := l.scanner.Scan(&countingReader{ctx: ctx, r: in, now: l.w.Now, name: shown, progress: p, said: l.w.Now()}, input)
+	if ctx.Err() != nil {
+		return ctx.Err() // the person interrupted
+	}
+	if other := l.stranger(log.Hosts); other != "" {
+		return fmt.Errorf("--log-file: the lines of %s are from %s, which is another node than %s", shown, other, l.node)
+	}
 	src := report.NodeLogSource{What: "file " + shown, Read: true, Lines: log.Lines, Bytes: log.Bytes}
+	if zone := ahead(&log, l.s.Now()); zone > 0 {
+		src.Reason = fmt.Sprintf("its times name no zone and lie ahead of the picture's: they were taken for those of a zone %s east of UTC", scope.Short(zone))
+	}
 	if err != nil {
 		src.Reason = "broke off: " + err.Error()
 	}
 	l.sources, l.logs = append(l.sources, src), append(l.logs, log)
 	return nil
+}
+
+// stranger names the node that a log is from, where that is known to be another one than was named.
+func (l *logReading) stranger(hosts []string) string {
+	short := func(name string) string { s, _, _ := strings.Cut(name, "."); return s }
+	other := ""
+	for _, h := range hosts {
+		if strings.EqualFold(short(h), short(l.node)) {
+			return ""
+		}
+		for _, n := range l.s.Nodes() {
+			if strings.EqualFold(h, n.Name) || strings.EqualFold(short(h), short(n.Name)) {
+				other = n.Name
+			}
+		}
+	}
+	return other
+}
+
+// ahead moves the times of a log that names no zone, where they lie in the future: by the least that puts the last of them into the past.
+func ahead(log *nodelog.Log, now time.Time) time.Duration {
+	const step, slack = 30 * time.Minute, 2 * time.Minute
+	off := log.Last.Sub(now) - slack
+	if log.Last.IsZero() || off <= 0 || off > mostAhead {
+		return 0
+	}
+	zone := (off + step - 1).Truncate(step)
+	toUTC(log, log.Last.Add(-zone))
+	return zone
 }

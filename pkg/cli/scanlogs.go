@@ -174,7 +174,7 @@ func readLog(ctx context.Context, w World, scanner *nodelog.Scanner, in nodelog.
 	if path == "-" {
 		in.Name = "stdin"
 	} else {
-		f, err := os.Open(path)
+		f, err := openLog(ctx, path)
 		if err != nil {
 			return report.ReadLog{Log: nodelog.Log{Name: path}, Err: err}
 		}
@@ -201,10 +201,7 @@ type countingReader struct {
 }
 
 func (c *countingReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	n, err := c.r.Read(p)
+	n, err := readLogBytes(c.ctx, c.r, p)
 	c.read += int64(n)
 	if t := c.now(); t.Sub(c.said) > time.Second/2 {
 		c.said = t
@@ -215,6 +212,39 @@ func (c *countingReader) Read(p []byte) (int, error) {
 		c.progress.say(fmt.Sprintf("%s: %d%s MiB", render.Clean(c.name), c.read>>20, of))
 	}
 	return n, err
+}
+
+// unlessInterrupted waits for do, which may never return: a pipe that nobody writes to cannot be opened, nor a hung mount read. Where the person
+// interrupts, do is left behind, with whatever it still does.
+func unlessInterrupted[T any](ctx context.Context, do func() (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	var none T
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	done := make(chan answer, 1)
+	go func() {
+		v, err := do()
+		done <- answer{v, err}
+	}()
+	select {
+	case a := <-done:
+		return a.value, a.err
+	case <-ctx.Done():
+		return none, ctx.Err()
+	}
+}
+
+func openLog(ctx context.Context, path string) (*os.File, error) {
+	return unlessInterrupted(ctx, func() (*os.File, error) { return os.Open(path) })
+}
+
+// readLogBytes reads as r does. An interrupted read may still write to p: nobody may use p after that.
+func readLogBytes(ctx context.Context, r io.Reader, p []byte) (int, error) {
+	return unlessInterrupted(ctx, func() (int, error) { return r.Read(p) })
 }
 
 // logFiles takes the arguments apart: files as they are, and of directories what is named like a log of a node. What could not be looked at comes

@@ -3,13 +3,16 @@ package cli
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/report"
 )
@@ -244,5 +247,25 @@ func TestSinceLeavesOutWhatIsOlder(t *testing.T) {
 	}
 	if len(s.Matches) == 0 {
 		t.Error("and nothing is left")
+	}
+}
+
+func TestAPipeThatNobodyWritesToEndsWithTheInterrupt(t *testing.T) {
+	r, w := io.Pipe()
+	defer func() { _ = w.Close() }()
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(20*time.Millisecond, cancel)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := readLogBytes(ctx, r, make([]byte, 10))
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("it ended with %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it still waits for somebody to write")
 	}
 }

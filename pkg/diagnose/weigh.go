@@ -53,7 +53,7 @@ func TooOld(since, last time.Time) bool {
 //     server they name; if they name none, and the cause is one of nodes, those that wait for the node and for which nothing is certain.
 //
 // Where two incomplete pieces of evidence leave one cause that fits both, that cause is likely. Lines older than what is stuck tell nothing, lines
-// without a time a degree less, and lines about other pods do not explain these. What lines make no more than possible is never put before
+// without a time and old ones that name a pod a degree less, and lines about other pods do not explain these. What lines make no more than possible is never put before
 // what the API says. The scope stays as it is: it is the arithmetic of what the API shows.
 func Weigh(s *snapshot.Snapshot, d Diagnosis, node string, facts []LogFact, causes []Cause) Diagnosis {
 	return WeighSince(s, d, node, LogsSince(&d, node), facts, causes)
@@ -80,7 +80,7 @@ func WeighSince(s *snapshot.Snapshot, d Diagnosis, node string, since time.Time,
 		if len(w.facts[f.Code]) == 0 {
 			codes = append(codes, f.Code)
 		}
-		w.facts[f.Code] = append(w.facts[f.Code], timed(f))
+		w.facts[f.Code] = append(w.facts[f.Code], w.timed(f))
 	}
 	out := d
 	out.Unexplained = maps.Clone(d.Unexplained)
@@ -112,18 +112,36 @@ func stuckOn(d *Diagnosis, node string) []stuck.Pod {
 	return nil
 }
 
-// timed is the fact as sure as it can be: what carries no time may be of any.
-func timed(f LogFact) LogFact {
+// timed is the fact as sure as it can be: what carries no time may be of any, and what is past may have been made good since.
+func (w *weigher) timed(f LogFact) LogFact {
+	old := w.past(f)
+	if old && f.Decide == "" {
+		f.Decide = "Whether it goes on: the last line that says so is " + scope.Short(max(w.s.Now().Sub(f.Last), 0)) + " old. Look for a newer one, or for one that says that it was made good."
+	}
 	switch {
 	case f.Confidence == "":
 		f.Confidence = Possible
-	case !f.Last.IsZero():
+	case !f.Last.IsZero() && !old:
 	case f.Confidence == Certain:
 		f.Confidence = Likely
 	case f.Confidence == Likely:
 		f.Confidence = Possible
 	}
 	return f
+}
+
+// past tells whether lines that name stuck pods of the node are too old to leave no doubt: older than an event may be (see Fresh), or from before any
+// of these pods was to start or was asked to end. What is done for a pod is tried, and complained of, again and again. Lines that name no pod are often
+// said once, as the kernel says that a server is gone, and stay true.
+func (w *weigher) past(f LogFact) bool {
+	about := w.about(f)
+	if f.Last.IsZero() || len(about) == 0 {
+		return false
+	}
+	return w.s.Now().Sub(f.Last) > eventFresh || !slices.ContainsFunc(about, func(r snapshot.Ref) bool {
+		p := w.pods[r]
+		return p.Object == nil || !f.Last.Before(beginning(p))
+	})
 }
 
 type weigher struct {
@@ -191,7 +209,7 @@ func (w *weigher) namesAll(f LogFact, pods []snapshot.Ref) bool {
 // sureOf is how sure a fact is of its cause, given what else a finding could be: lines that fit several causes, of which the
 // finding's evidence fits only this one, make it likely.
 func (w *weigher) sureOf(f LogFact, with Finding) Confidence {
-	if f.Confidence != Possible || f.Last.IsZero() || len(f.Alternatives) == 0 {
+	if f.Confidence != Possible || f.Last.IsZero() || w.past(f) || len(f.Alternatives) == 0 {
 		return f.Confidence
 	}
 	fits := append([]string{with.Slug}, with.Alternatives...)
@@ -268,7 +286,7 @@ func (w *weigher) strengthened(f Finding, about []snapshot.Ref, own []LogFact, r
 	best := own[0]
 	sure := w.sureOf(best, f)
 	all := len(about) == len(f.Explains) // a node's log says nothing for certain of the pods of another
-	proof := all && !rival && (best.Confidence == Certain && (f.Rank() >= Likely.Rank() && w.tied(best, f) || w.namesAll(best, about)) ||
+	proof := all && !rival && !w.past(best) && (best.Confidence == Certain && (f.Rank() >= Likely.Rank() && w.tied(best, f) || w.namesAll(best, about)) ||
 		best.Confidence == Likely && f.Rank() >= Likely.Rank() && w.namesAll(best, about))
 	f.Evidence = slices.Clone(f.Evidence)
 	switch {

@@ -307,3 +307,38 @@ func TestLinesCountFromAWhileBeforeTheFirstPodGotStuck(t *testing.T) {
 		t.Errorf("lines that somebody wants to count: %s", got)
 	}
 }
+
+func TestWhatWasSaidOfAPodLongAgoLeavesADoubt(t *testing.T) {
+	s, found := scales(t)
+	causes := []diagnose.Cause{api("ST902", "y", scope.ReachPod, "", "")}
+	at := func(age time.Duration) func(*diagnose.LogFact) {
+		return func(f *diagnose.LogFact) { f.First, f.Last = now.Add(-age), now.Add(-age) }
+	}
+	for _, c := range []struct {
+		name string
+		fact diagnose.LogFact
+		want string
+	}{
+		{"five minutes old", line("ST902", diagnose.Certain, "shop/a"), "y certain [a]; unexplained [bcd]"},
+		{"twenty minutes old", with(line("ST902", diagnose.Certain, "shop/a"), at(20*time.Minute)), "y likely [a]; unexplained [bcd]"},
+		{"from before the pod was made", with(line("ST902", diagnose.Certain, "shop/a"), at(70*time.Minute)), "y likely [a]; unexplained [bcd]"},
+		{"likely, and twenty minutes old", with(line("ST902", diagnose.Likely, "shop/a"), at(20*time.Minute)), "y possible [a]; unexplained [bcd]"},
+	} {
+		d := diagnose.Weigh(s, diagnose.Run(s, found, causes), "n", []diagnose.LogFact{c.fact}, causes)
+		if got := summary(d); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+		if doubt := d.Findings[0].Decide != ""; doubt != (c.name != "five minutes old") {
+			t.Errorf("%s: to decide: %q", c.name, d.Findings[0].Decide)
+		}
+	}
+
+	// With an API that says likely, an old line that names every pod does not make it certain; a new one does.
+	x := []diagnose.Cause{api("ST901", "x", scope.ReachPod, diagnose.Likely, "a")}
+	for age, want := range map[time.Duration]string{20 * time.Minute: "x likely [a]; unexplained [bcd]", 5 * time.Minute: "x certain [a]; unexplained [bcd]"} {
+		d := diagnose.Weigh(s, diagnose.Run(s, found, x), "n", []diagnose.LogFact{with(line("ST901", diagnose.Certain, "shop/a"), at(age))}, x)
+		if got := summary(d); got != want {
+			t.Errorf("%s: %s, want %s", age, got, want)
+		}
+	}
+}

@@ -22,7 +22,10 @@ const restart = 5 * time.Minute
 // ofProject judges the owner of a finalizer that is not Kubernetes' own.
 func ofProject(s *snapshot.Snapshot, o *Owner, h hints) {
 	found, match := workloads(s, &h)
-	leases := h.leases(s, found)
+	found, apart := nearest(found, h.namespace)
+	leases := slices.DeleteFunc(h.leases(s, found), func(l *coordinationv1.Lease) bool {
+		return slices.ContainsFunc(apart, func(w workload) bool { return w.ref.Namespace == l.Namespace }) // of the other installation
+	})
 	whole := s.Complete(snapshot.Deployment, snapshot.FinalizerOwners) && s.Complete(snapshot.StatefulSet, snapshot.FinalizerOwners) && s.Complete(snapshot.DaemonSet, snapshot.FinalizerOwners)
 	name(o, &h, found, match)
 	o.seeDefinitions(h)
@@ -38,7 +41,7 @@ func ofProject(s *snapshot.Snapshot, o *Owner, h hints) {
 		}
 	}
 	for _, l := range []*coordinationv1.Lease{renewed, old} {
-		if l != nil {
+		if l != nil && (l == renewed || len(found) > 0) { // without a workload an old lease may be of an earlier installation
 			ref := snapshot.Ref{Kind: snapshot.Lease, Namespace: l.Namespace, Name: l.Name}
 			if o.Lease == nil {
 				o.Lease = &ref
@@ -51,16 +54,95 @@ func ofProject(s *snapshot.Snapshot, o *Owner, h hints) {
 	}
 	up := slices.IndexFunc(found, func(w workload) bool { return w.available > 0 })
 	switch {
+	case up >= 0 && slices.ContainsFunc(found, func(w workload) bool { return w.available == 0 && w.ref.Namespace != found[up].ref.Namespace }):
+		o.either(found)
 	case up >= 0:
 		o.up(found[up], match, renewed, old, s.Now())
 	case len(found) > 0:
-		o.down(s, found, match, renewed, old)
+		o.down(s, h, found, match, renewed, old)
 	case renewed != nil:
 		o.Alive, o.Sure = Lives, diagnose.Likely
 		o.Why = fmt.Sprintf("its lease %s/%s was renewed %s ago", renewed.Namespace, renewed.Name, scope.Short(max(s.Now().Sub(renewed.Spec.RenewTime.Time), 0)))
 	default:
-		o.missing(s, h, whole, old)
+		o.missing(s, h, whole)
 	}
+	if len(apart) > 0 && o.Sure == diagnose.Certain {
+		o.Sure = diagnose.Likely // the other one may have the whole cluster in its charge
+	}
+	if len(found) > 0 && h.viaWriter(found[0]) || len(found) == 0 && h.entry == nil && h.writer != "" {
+		o.temper(s, &h, found)
+	}
+}
+
+// nearest parts what was found in the object's own namespace from installations of the same elsewhere, each of which cares for its own.
+func nearest(found []workload, namespace string) (near, apart []workload) {
+	for _, w := range found {
+		if namespace != "" && w.ref.Namespace == namespace {
+			near = append(near, w)
+		} else {
+			apart = append(apart, w)
+		}
+	}
+	if len(near) == 0 {
+		return apart, nil
+	}
+	return near, apart
+}
+
+// either judges two installations, of which one runs and one does not, and none is in the object's namespace.
+func (o *Owner) either(found []workload) {
+	up, down := found[0], found[len(found)-1] // those of which most pods are available come first
+	o.Controller = nil
+	o.Why = fmt.Sprintf("it is installed more than once: of %s %d pods are available, of %s none, and which of them has the object in its charge is not recorded", up.ref, up.available, down.ref)
+	o.Decide = fmt.Sprintf("Which installation watches the object's namespace: the arguments and the logs of %s and %s.", up.ref, down.ref)
+}
+
+// temper takes back what rests on the writer's name alone. What a webhook or a template puts on an object while it is created is written in the name of
+// its creator, and the owner of the finalizer is somebody else.
+func (o *Owner) temper(s *snapshot.Snapshot, h *hints, found []workload) {
+	if o.Sure == diagnose.Certain {
+		o.Sure = diagnose.Likely
+	}
+	doubt := ""
+	other := h.likely(s, found)
+	switch {
+	case h.kin():
+	case h.born:
+		doubt = fmt.Sprintf("%q created the object, and what a webhook or a template adds then is written in the creator's name", o.Writer)
+	case other != nil:
+		doubt = fmt.Sprintf("%q wrote the finalizer, and %s, which is called like its domain, runs", o.Writer, other.ref)
+	case !h.controller() && !slices.ContainsFunc(found, controls):
+		doubt = fmt.Sprintf("%q wrote the finalizer, and is not called as controllers are", o.Writer)
+	}
+	if doubt == "" {
+		return
+	}
+	o.Sure = diagnose.Possible
+	if o.Alive != Gone {
+		return
+	}
+	why := o.Why
+	if len(found) > 0 {
+		why = found[0].ref.String() + ": " + why
+	}
+	o.Alive, o.Controller, o.Why = Unknown, nil, doubt+"; "+why
+	if o.How == ByWriter {
+		o.How, o.Name = ByNone, ""
+	}
+	o.Decide = fmt.Sprintf("Which controller or webhook sets %s: kubectl get mutatingwebhookconfigurations, and the source of what %q creates.", h.finalizer, o.Writer)
+}
+
+// likely is a workload that runs and is called like the finalizer's domain, beside those that were found; nil where there is none.
+func (h *hints) likely(s *snapshot.Snapshot, found []workload) *workload {
+	for _, k := range []snapshot.Kind{snapshot.Deployment, snapshot.StatefulSet, snapshot.DaemonSet} {
+		for _, obj := range s.Objects(k) {
+			w, ok := workloadOf(obj)
+			if ok && w.available > 0 && h.match(w) == byDomain && !slices.ContainsFunc(found, func(f workload) bool { return f.ref == w.ref }) {
+				return &w
+			}
+		}
+	}
+	return nil
 }
 
 // workloads are those that match best, of those that were read, and how well they match. One whose lease is known and held by a pod of it counts as
@@ -75,7 +157,7 @@ func workloads(s *snapshot.Snapshot, h *hints) (found []workload, best int) {
 			}
 			m := h.match(w)
 			if m > noMatch && slices.ContainsFunc(elected, func(l *coordinationv1.Lease) bool { return holds(w, l) }) {
-				m = byName + 1
+				m = byName
 			}
 			switch {
 			case m == noMatch || m < best:
@@ -102,7 +184,7 @@ func name(o *Owner, h *hints, found []workload, match int) {
 	case o.How == ByTable:
 	case len(h.groups) > 0:
 		o.How, o.Name = ByGroup, "the project of "+h.groups[0]
-	case h.writer != "":
+	case h.writer != "" && match != byDomain && (len(found) > 0 || h.controller()):
 		o.How, o.Name = ByWriter, o.Writer
 	case match == byDomain:
 		o.How = ByName
@@ -122,6 +204,9 @@ func (o *Owner) seeDefinitions(h hints) {
 func (o *Owner) up(w workload, match int, renewed, old *coordinationv1.Lease, now time.Time) {
 	o.Controller = &w.ref
 	o.Alive, o.Sure = Lives, diagnose.Certain
+	if match == byPart {
+		o.Sure = diagnose.Likely
+	}
 	if !strong(match) {
 		o.Sure = diagnose.Possible
 	}
@@ -144,7 +229,7 @@ func (o *Owner) up(w workload, match int, renewed, old *coordinationv1.Lease, no
 }
 
 // down judges an owner that is installed and has no pod that is available.
-func (o *Owner) down(s *snapshot.Snapshot, found []workload, match int, renewed, old *coordinationv1.Lease) {
+func (o *Owner) down(s *snapshot.Snapshot, h hints, found []workload, match int, renewed, old *coordinationv1.Lease) {
 	w := found[0]
 	o.Decide = fmt.Sprintf("Why it has no ready pod: kubectl describe %s %s -n %s.", strings.ToLower(string(w.ref.Kind)), w.ref.Name, w.ref.Namespace)
 	scaled := !slices.ContainsFunc(found, func(w workload) bool { return w.wanted > 0 })
@@ -172,11 +257,14 @@ func (o *Owner) down(s *snapshot.Snapshot, found []workload, match int, renewed,
 	case !scaled && !w.since.IsZero() && s.Now().Sub(w.since) < restart:
 		o.Why += ": it may be starting"
 		return
+	case !scaled && w.since.IsZero() && s.Now().Sub(h.deleted) < restart:
+		o.Why += ", since when is not recorded: it may be starting"
+		return
 	case old != nil:
 		o.Why += fmt.Sprintf(", and its lease was last renewed %s ago", scope.Short(s.Now().Sub(old.Spec.RenewTime.Time)))
 	}
 	o.Alive, o.Sure = Gone, diagnose.Likely
-	if strong(match) && !(o.How == ByWriter && match < byProgram) {
+	if match > byPart && (scaled || !w.since.IsZero()) {
 		o.Sure = diagnose.Certain
 	}
 	if !strong(match) {
@@ -186,7 +274,7 @@ func (o *Owner) down(s *snapshot.Snapshot, found []workload, match int, renewed,
 }
 
 // missing judges an owner of which nothing was found.
-func (o *Owner) missing(s *snapshot.Snapshot, h hints, whole bool, old *coordinationv1.Lease) {
+func (o *Owner) missing(s *snapshot.Snapshot, h hints, whole bool) {
 	defined := s.Complete(snapshot.CustomResourceDefinition, "")
 	switch {
 	case !whole:
@@ -197,7 +285,7 @@ func (o *Owner) missing(s *snapshot.Snapshot, h hints, whole bool, old *coordina
 		o.Why = "nothing of it was found in this cluster, and it may run outside"
 		o.Decide = "Whether " + h.entry.name + " runs where it manages this cluster from."
 		return
-	case h.entry != nil && len(h.entry.workloads) == 0 && h.entry.sidecar == "", h.entry == nil && h.writer == "":
+	case h.entry != nil && len(h.entry.workloads) == 0 && h.entry.sidecar == "", h.entry == nil && !h.controller():
 		// What it is called is not known, so that nothing is called like it proves little.
 		o.Why = "nothing in the cluster is called like it"
 		if len(h.groups) > 0 {
@@ -207,6 +295,7 @@ func (o *Owner) missing(s *snapshot.Snapshot, h hints, whole bool, old *coordina
 		}
 		if o.Writer != "" {
 			o.Why += fmt.Sprintf("; %q, which wrote the finalizer, tells nothing of the owner", o.Writer)
+			o.Telling = false
 		}
 		o.Decide = "Who installs controllers in this cluster, and whether one of " + h.subject() + " was removed."
 		return
@@ -231,12 +320,6 @@ func (o *Owner) missing(s *snapshot.Snapshot, h hints, whole bool, old *coordina
 		o.Evidence = append(o.Evidence, diagnose.Evidence{Object: "customresourcedefinitions of " + h.entry.group, Field: "existence", Value: "none"})
 	case len(h.groups) > 0:
 		o.Why += ", although its CustomResourceDefinitions are still there"
-	}
-	if old != nil {
-		o.Why += fmt.Sprintf("; the lease %s/%s was last renewed %s ago", old.Namespace, old.Name, scope.Short(s.Now().Sub(old.Spec.RenewTime.Time)))
-		if h.entry != nil {
-			o.Sure = diagnose.Certain
-		}
 	}
 	o.Decide = "Whether it runs under another name: kubectl get deployments,statefulsets,daemonsets -A."
 }

@@ -82,6 +82,12 @@ func deployment(namespace, name string, wanted, available int32, containers ...c
 	return d
 }
 
+func statefulSet(namespace, name string, wanted, ready int32) *appsv1.StatefulSet {
+	d := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	d.Spec.Replicas, d.Status.ReadyReplicas = &wanted, ready
+	return d
+}
+
 func container(name, image string) corev1.Container {
 	return corev1.Container{Name: name, Image: image}
 }
@@ -170,13 +176,79 @@ func TestOwners(t *testing.T) {
 			controller: "deployment kueue-system/kueue-controller-manager", why: "and yet the lease",
 		},
 		"a controller of no known project, called like who wrote the finalizer, has no replicas": {
-			finalizer: "lb.example.com/cleanup", manager: "lb-operator", how: finalizer.ByWriter, alive: finalizer.Gone, sure: diagnose.Certain,
+			finalizer: "lb.example.com/cleanup", manager: "lb-operator", how: finalizer.ByWriter, alive: finalizer.Gone, sure: diagnose.Likely,
 			world:      func(w *world) { w.beating().add(deployment("infra", "lb-operator", 0, 0)) },
 			controller: "deployment infra/lb-operator", why: "is scaled to 0 replicas",
 		},
 		"nothing is called like who wrote it": {
 			finalizer: "lb.example.com/cleanup", manager: "lb-operator", how: finalizer.ByWriter, alive: finalizer.Gone, sure: diagnose.Likely,
 			world: func(w *world) { w.beating() }, why: `is called like "lb-operator"`,
+		},
+		"a sibling of the writer's is down, and what runs the writer is up": {
+			finalizer: "lb.example.com/cleanup", manager: "lb-operator", how: finalizer.ByWriter, alive: finalizer.Slow, sure: diagnose.Likely,
+			world: func(w *world) {
+				w.beating().add(deployment("infra", "lb-operator-webhook", 0, 0), deployment("infra", "core", 1, 1, container("lb-operator", "registry.example/lb:1")))
+			},
+			controller: "deployment infra/core", why: "its pod is available",
+		},
+		"a sibling of the writer's is up, and the writer's own is down": {
+			finalizer: "lb.example.com/cleanup", manager: "lb-operator", how: finalizer.ByWriter, alive: finalizer.Gone, sure: diagnose.Likely,
+			world: func(w *world) {
+				w.beating().add(deployment("infra", "lb-operator", 0, 0), deployment("infra", "lb-operator-webhook", 1, 1))
+			},
+			controller: "deployment infra/lb-operator", why: "is scaled to 0 replicas",
+		},
+		"the writer is down, and a controller of the finalizer's domain runs": {
+			finalizer: "quota.acmegrid.dev/hold", manager: "spark-operator", how: finalizer.ByNone, alive: finalizer.Unknown, sure: diagnose.Possible,
+			world: func(w *world) {
+				w.beating().add(deployment("spark", "spark-operator", 0, 0), deployment("acmegrid", "acmegrid-controller", 1, 1))
+			}, why: "deployment acmegrid/acmegrid-controller, which is called like its domain, runs",
+		},
+		"a writer that is not called as controllers are": {
+			finalizer: "lb.example.com/cleanup", manager: "billing-ui", how: finalizer.ByNone, alive: finalizer.Unknown, sure: diagnose.Possible,
+			world: func(w *world) { w.beating() }, why: `"billing-ui", which wrote the finalizer, tells nothing`,
+		},
+		"of a StatefulSet it is not recorded since when it is down": {
+			finalizer: "kueue.x-k8s.io/managed", how: finalizer.ByTable, alive: finalizer.Gone, sure: diagnose.Likely,
+			world:      func(w *world) { w.beating().add(statefulSet("kueue-system", "kueue-controller-manager", 1, 0)) },
+			controller: "statefulset kueue-system/kueue-controller-manager", why: "its pod is not available",
+		},
+		"the lease of an earlier installation proves nothing": {
+			finalizer: "workflows.argoproj.io/status", how: finalizer.ByTable, alive: finalizer.Gone, sure: diagnose.Likely,
+			world: func(w *world) {
+				w.beating().add(crd("workflows.argoproj.io", nil), lease("argo-old", "workflow-controller", "x_1", 900*time.Hour), deployment("argo", "argo-wf", 1, 1, container("controller", "registry.example/argo-ctl:3")))
+			}, why: "although its CustomResourceDefinitions are still there",
+		},
+		"a stranger whose name ends so": {
+			finalizer: "prow.x-k8s.io/gcsk8sreporter", how: finalizer.ByTable, alive: finalizer.Gone, sure: diagnose.Likely,
+			world: func(w *world) {
+				w.beating().add(crd("prowjobs.prow.k8s.io", nil), deployment("game", "town-crier", 1, 1, container("app", "registry.example/game/town-crier:1")))
+			}, why: "no Deployment, StatefulSet or DaemonSet of its name exists",
+		},
+		"a release before the name, and the container is called so": {
+			finalizer: "prow.x-k8s.io/gcsk8sreporter", how: finalizer.ByTable, alive: finalizer.Gone, sure: diagnose.Certain,
+			world: func(w *world) {
+				w.beating().add(deployment("ci", "main-crier", 0, 0, container("crier", "registry.example/x:1")))
+			},
+			controller: "deployment ci/main-crier", why: "is scaled to 0 replicas",
+		},
+		"a longer name ends so, and nothing else agrees": {
+			finalizer: "kueue.x-k8s.io/managed", how: finalizer.ByTable, alive: finalizer.Gone, sure: diagnose.Likely,
+			world:      func(w *world) { w.beating().add(deployment("q", "my-kueue-controller-manager", 0, 0)) },
+			controller: "deployment q/my-kueue-controller-manager", why: "is scaled to 0 replicas",
+		},
+		"of two installations that of the object's namespace is down": {
+			finalizer: "workflows.argoproj.io/status", how: finalizer.ByTable, alive: finalizer.Gone, sure: diagnose.Likely,
+			world: func(w *world) {
+				w.beating().add(deployment("shop", "workflow-controller", 0, 0), deployment("other", "workflow-controller", 1, 1), lease("other", "workflow-controller", "workflow-controller-1", time.Second))
+			},
+			controller: "deployment shop/workflow-controller", why: "is scaled to 0 replicas",
+		},
+		"of two installations elsewhere one is down": {
+			finalizer: "workflows.argoproj.io/status", how: finalizer.ByTable, alive: finalizer.Unknown, sure: diagnose.Possible,
+			world: func(w *world) {
+				w.beating().add(deployment("a", "workflow-controller", 0, 0), deployment("b", "workflow-controller", 1, 1))
+			}, why: "of deployment b/workflow-controller 1 pods are available, of deployment a/workflow-controller none",
 		},
 		"a manager named manager": {
 			finalizer: "lb.example.com/cleanup", manager: "manager", how: finalizer.ByNone, alive: finalizer.Unknown, sure: diagnose.Possible,
@@ -253,6 +325,37 @@ func TestOwners(t *testing.T) {
 				t.Errorf("writer %q, %s", o.Writer, o.Set)
 			}
 		})
+	}
+}
+
+// TestWhoCreatedTheObjectNeedNotOwnItsFinalizer: a webhook's finalizer is written in the name of the pod's creator.
+func TestWhoCreatedTheObjectNeedNotOwnItsFinalizer(t *testing.T) {
+	for f, want := range map[string]finalizer.Alive{"quota.acmegrid.dev/hold": finalizer.Unknown, "spark.acmegrid.dev/hold": finalizer.Gone} {
+		p := held(f, "spark-operator")
+		p.CreationTimestamp = *p.ManagedFields[0].Time
+		o := finalizer.Of((&world{}).beating().add(deployment("spark", "spark-operator", 0, 0)).snapshot(t), snapshot.RefOf(p), p, f)
+		if o.Alive != want || o.Sure == diagnose.Certain || want == finalizer.Unknown && (o.Name != "" || !strings.Contains(o.Why, "created the object")) {
+			t.Errorf("%s: %s, %s: %s, %s", f, o.Alive, o.Sure, o.Name, o.Why)
+		}
+	}
+}
+
+func TestAnOwnerThatRestartsIsNotGone(t *testing.T) {
+	p := held("kueue.x-k8s.io/managed", "")
+	at := ago(3 * time.Minute)
+	p.DeletionTimestamp = &at
+	o := finalizer.Of((&world{}).beating().add(statefulSet("kueue-system", "kueue-controller-manager", 1, 0)).snapshot(t), snapshot.RefOf(p), p, p.Finalizers[0])
+	if o.Alive != finalizer.Unknown || !strings.Contains(o.Why, "it may be starting") {
+		t.Errorf("%s: %s", o.Alive, o.Why)
+	}
+}
+
+func TestAToolOfPeopleIsNoOwner(t *testing.T) {
+	for _, m := range []string{"oc", "headlamp", "agent", "Ruby", "axios", "Swagger-Codegen", "OpenAPI-Generator", "Kubernetes Java Client", "HashiCorp", "skaffold", "tilt", "Vert.x", "Apache-HttpClient", "rancher", "kubernetes"} {
+		p := held("lb.example.com/cleanup", m)
+		if o := finalizer.Of((&world{}).beating().snapshot(t), snapshot.RefOf(p), p, p.Finalizers[0]); o.Alive != finalizer.Unknown || o.Telling || o.Name != "" {
+			t.Errorf("%s: %s, %s", m, o.Alive, o)
+		}
 	}
 }
 

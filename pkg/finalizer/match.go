@@ -20,7 +20,10 @@ type hints struct {
 	finalizer string
 	entry     *entry
 	writer    string // a manager whose name tells something; else empty
+	born      bool   // the writer set it in the write that created the object
 	domain    string
+	namespace string    // of the object
+	deleted   time.Time // the object's deletionTimestamp; zero where it is not being deleted
 	// groups are API groups of installed CustomResourceDefinitions that belong to the finalizer's domain, and crds those definitions.
 	groups []string
 	crds   []*metav1.PartialObjectMetadata
@@ -30,9 +33,14 @@ type hints struct {
 
 // hintsFor gathers what tells about the owner of a finalizer.
 func hintsFor[T any](obj metav1.Object, finalizer string, crds []T) hints {
-	h := hints{finalizer: finalizer, entry: lookup(finalizer), domain: domainOf(finalizer)}
+	h := hints{finalizer: finalizer, entry: lookup(finalizer), domain: domainOf(finalizer), namespace: obj.GetNamespace()}
+	if at := obj.GetDeletionTimestamp(); at != nil {
+		h.deleted = at.Time
+	}
 	if w, ok := writerOf(obj, finalizer); ok && telling(w.Manager) {
 		h.writer = strings.ToLower(w.Manager)
+		created := obj.GetCreationTimestamp()
+		h.born = w.Time != nil && !created.IsZero() && w.Time.Equal(&created)
 	}
 	h.words = wordsOf(h.domain)
 	want := ""
@@ -218,27 +226,27 @@ func imagePath(image string) string {
 const (
 	noMatch   = 0
 	byDomain  = 1 // a controller that has a word of the finalizer's domain in its name or image
-	byImage   = 2
-	byProgram = 3 // a container or a command is called so
-	byRelease = 4 // installed together with the CustomResourceDefinitions
-	byName    = 5
+	byPart    = 2 // its name begins or ends so, and nothing else says that it is not a sibling or a stranger
+	byImage   = 3
+	byProgram = 4 // a container or a command is called so
+	byRelease = 5 // installed together with the CustomResourceDefinitions
+	byName    = 6
 )
 
 // strong tells whether a match is by what the owner is called, and not by a likeness.
-func strong(match int) bool { return match >= byImage }
+func strong(match int) bool { return match >= byPart }
 
 func (h *hints) match(w workload) int {
 	if h.driver != "" {
 		return h.matchSidecar(w)
 	}
-	best := noMatch
-	if h.entry != nil {
-		for _, n := range h.entry.workloads {
-			best = max(best, called(w, n, false))
-		}
-	}
+	best := h.named(w)
 	if h.writer != "" {
-		best = max(best, called(w, h.writer, true))
+		m := called(w, h.writer, true)
+		if h.entry != nil && len(h.entry.workloads) > 0 {
+			m = min(m, byPart) // what the project's own workloads are called is known, and tells more
+		}
+		best = max(best, m)
 	}
 	if best == noMatch && h.installedWith(w) {
 		best = byRelease
@@ -254,20 +262,83 @@ func (h *hints) match(w workload) int {
 	return best
 }
 
-// called tells how the workload bears the name. A Helm chart puts its release before it; what a program calls itself may be the beginning of what its
-// workload is called.
+// named tells how the workload bears a name that the table knows.
+func (h *hints) named(w workload) int {
+	best := noMatch
+	if h.entry != nil {
+		for _, n := range h.entry.workloads {
+			best = max(best, called(w, n, false))
+		}
+	}
+	return best
+}
+
+// viaWriter tells whether nothing but the name of the finalizer's writer leads to the workload.
+func (h *hints) viaWriter(w workload) bool {
+	return h.writer != "" && h.driver == "" && h.named(w) == noMatch && called(w, h.writer, true) > noMatch
+}
+
+// called tells how the workload bears the name. A Helm chart puts its release before it, and so does a stranger: "town-crier" is no crier. Of a name of
+// one word such an ending alone tells nothing. What a program calls itself may be the beginning of what its workload is called, and of its webhook's.
 func called(w workload, name string, begins bool) int {
 	n := strings.ToLower(w.ref.Name)
+	before, ends := strings.CutSuffix(n, "-"+name)
+	program := slices.Contains(w.containers, name) || slices.Contains(w.programs, name)
 	switch {
-	case n == name, strings.HasSuffix(n, "-"+name), begins && len(name) >= 4 && strings.HasPrefix(n, name+"-"):
+	case n == name, ends && (program || ofRelease(w, before) || slices.ContainsFunc(w.images, func(i string) bool { return imageOf(i, name) })):
 		return byName
-	case slices.Contains(w.containers, name), slices.Contains(w.programs, name):
+	case program:
 		return byProgram
 	case slices.ContainsFunc(w.images, func(i string) bool { return path.Base(i) == name }):
 		return byImage
+	case ends && strings.Contains(name, "-"), begins && len(name) >= 4 && strings.HasPrefix(n, name+"-"):
+		return byPart
 	default:
 		return noMatch
 	}
+}
+
+// imageOf tells whether the image is called so, with or without what a controller is: "kueue" of "kueue-controller-manager".
+func imageOf(image, name string) bool {
+	base := path.Base(image)
+	for base != name {
+		i := strings.LastIndexByte(name, '-')
+		if i < 0 || !slices.Contains(controllerWords(), name[i+1:]) {
+			return false
+		}
+		name = name[:i]
+	}
+	return true
+}
+
+// ofRelease tells whether what stands before a name is the release that the workload was installed as.
+func ofRelease(w workload, before string) bool {
+	for _, r := range []string{w.labels["app.kubernetes.io/instance"], w.labels["release"], w.annotations["meta.helm.sh/release-name"]} {
+		if r != "" && (before == strings.ToLower(r) || strings.HasPrefix(before, strings.ToLower(r)+"-")) {
+			return true
+		}
+	}
+	return false
+}
+
+// kin tells whether the writer's name has a word of the finalizer's domain in it: lb-operator wrote lb.example.com/cleanup.
+func (h *hints) kin() bool {
+	parts := strings.FieldsFunc(h.domain, func(r rune) bool { return r == '.' || r == '-' })
+	if len(parts) > 1 {
+		parts = parts[:len(parts)-1] // "com", "io"
+	}
+	return slices.ContainsFunc(parts, func(p string) bool {
+		return len(p) >= 2 && !slices.Contains([]string{"io", "co", "com", "org", "net", "dev", "k8s", "kubernetes", "finalizer", "finalizers", "example", "cloud", "app", "apps"}, p) &&
+			!slices.Contains(controllerWords(), p) && hasWord(h.writer, p)
+	})
+}
+
+// controller tells whether the writer can be taken for the owner: it is called as controllers are, or like the finalizer.
+func (h *hints) controller() bool {
+	if h.writer == "" {
+		return false
+	}
+	return h.kin() || slices.ContainsFunc(controllerWords(), func(word string) bool { return hasWord(h.writer, word) || strings.HasSuffix(h.writer, word) })
 }
 
 // redacted stands in a redacted dump for every value of an annotation, so that two of them are equal and mean nothing.

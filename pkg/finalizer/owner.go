@@ -234,12 +234,15 @@ func toolPrefixes() []string {
 	return []string{
 		"kubectl", "helm", "argocd", "kube-", "kubelet", "k3s", "rke2", "before-first-apply", "openapi-generator", "python-requests", "okhttp", "go-http-client",
 		"fabric8", "node-fetch", "mozilla", "curl", "terraform", "pulumi", "___", "__debug", "fluxcd", "kustomize-controller", "helm-controller", "manager-", "main-",
+		"swagger-codegen", "axios", "apache-httpclient", "vert.x", "kubernetes java", "kubernetes-client", "hashicorp", "skaffold", "headlamp", "rancher ui", "rancher-ui",
+		"postmanruntime", "wget", "aiohttp", "python-httpx", "undici", "reqwest", "guzzle", "opentofu", "octant", "kubesphere-console", "openlens",
 	}
 }
 
 func toolNames() []string {
 	return []string{
 		"manager", "main", "controller", "operator", "app", "server", "java", "python", "node", "unknown", "dashboard", "lens", "k9s", "freelens", "webhook", "kopf", "exe", "cloud",
+		"oc", "agent", "ruby", "perl", "php", "deno", "bun", "kubernetes", "client", "client-go", "tilt", "werf", "devspace", "garden", "ansible", "portainer", "console", "bridge", "rancher", "jenkins", "kustomize", "kapp", "sdk", "dart", "tofu",
 	}
 }
 

@@ -25,16 +25,30 @@ const (
 // header is what stands before the message of a line, as far as it is understood.
 type header struct {
 	format string
-	time   time.Time // zero where the line carries none
+	time   time.Time      // zero where the line carries none
+	whole  bool           // the time was written with its year
+	zone   *time.Location // of the machine, where a line tells the same moment twice, with a zone and without
 	unit   string
+	host   string // where the format has one, and a program behind it
 	// message, where it is set, is what is shown instead of the line: what a format of journald holds. Decoded tells that it does not stand there as
 	// text.
 	message []byte
 	decoded bool
 }
 
-// clock reads times. Now completes those without a year, and its location those without a zone.
-type clock struct{ now time.Time }
+// clock reads times. Now completes those without a year, and its location those without a zone; near, where it is set, is a time of the same
+// stream that was written with its year, which tells the year better.
+type clock struct{ now, near time.Time }
+
+// learn takes the year from a line that has it, for those that have none.
+func (c *clock) learn(h header) {
+	if h.whole && !h.time.IsZero() {
+		c.near = h.time
+	}
+	if h.zone != nil && !c.now.IsZero() {
+		c.now = c.now.In(h.zone)
+	}
+}
 
 // header takes a line apart. Lines of every format may stand in one stream, and one in another: kubelet's klog in a line of syslog.
 func (c clock) header(line []byte) header {
@@ -53,7 +67,8 @@ func (c clock) header(line []byte) header {
 		return h
 	}
 	if h.time.IsZero() && len(rest) < len(line) {
-		h.time = c.header(rest).time // the kernel's clock counts from its start: what the program wrote itself is better
+		inner := c.header(rest) // the kernel's clock counts from its start: what the program wrote itself is better
+		h.time, h.whole = inner.time, inner.whole
 	}
 	return h
 }
@@ -100,7 +115,7 @@ func (c clock) logfmt(line []byte) (header, []byte, bool) {
 			value, _, _ = bytes.Cut(value, []byte(" "))
 		}
 		if t, n := c.date(value); n > 0 {
-			return header{format: formatLogfmt, time: t}, nil, true
+			return header{format: formatLogfmt, time: t, whole: true}, nil, true
 		}
 	}
 	return header{}, nil, false
@@ -117,7 +132,7 @@ func (c clock) priority(line []byte) (header, []byte, bool) {
 		f := bytes.SplitN(body, []byte(" "), 4) // time, host, program, the rest
 		if len(f) == 4 {
 			if t, n := c.date(f[0]); n > 0 || string(f[0]) == "-" {
-				return header{format: formatRFC5424, time: t, unit: unitName(f[2])}, nil, true
+				return header{format: formatRFC5424, time: t, whole: n > 0, unit: unitName(f[2]), host: unitName(f[1])}, nil, true
 			}
 		}
 	}
@@ -164,10 +179,19 @@ func (c clock) dated(line []byte) (header, []byte, bool) {
 			return h, nil, true
 		}
 	}
+	h.whole = h.format == formatISO
 	if h.format == formatSyslog && bytes.HasPrefix(rest, []byte("20")) && len(rest) > 5 && digits(rest[:4]) && rest[4] == ' ' {
 		rest = rest[5:] // a year behind, as "Mar 22 15:23:22 2026 host"
 	}
-	h.unit = program(rest, false)
+	if h.unit = program(rest, false); h.unit != "" {
+		host, _, _ := bytes.Cut(rest, []byte(" "))
+		h.host = unitName(host)
+		if _, message, ok := bytes.Cut(rest[:min(len(rest), 512)], []byte(": ")); ok && !h.whole {
+			if inner, _, ok := c.logfmt(message); ok && !inner.time.IsZero() { // what the program wrote itself has a year, and a zone
+				h.time, h.whole, h.zone = inner.time, true, zoneOf(line, inner.time)
+			}
+		}
+	}
 	return h, nil, true
 }
 
@@ -347,6 +371,9 @@ func (c clock) complete(t time.Time) time.Time {
 	if c.now.IsZero() {
 		return time.Time{}
 	}
+	if !c.near.IsZero() && c.near.Before(c.now.Add(-easternmost)) {
+		return c.nearest(t)
+	}
 	for year := c.now.Year() + 1; year > c.now.Year()-9; year-- { // the next as well: now may be in a zone in which the year has not turned
 		if day := time.Date(year, t.Month(), t.Day(), 0, 0, 0, 0, time.UTC); day.Month() != t.Month() {
 			continue // 29 February
@@ -360,6 +387,41 @@ func (c clock) complete(t time.Time) time.Time {
 		}
 	}
 	return time.Time{}
+}
+
+// zoneOf is the zone in which a line of syslog was stamped that tells the moment itself as well; nil where the two are no zone apart.
+func zoneOf(line []byte, at time.Time) *time.Location {
+	const step, slack = 15 * time.Minute, 5 * time.Second
+	t, err := time.Parse(time.Stamp, string(line[:min(len(line), len(time.Stamp))]))
+	if err != nil {
+		return nil
+	}
+	at = at.UTC()
+	for year := at.Year() - 1; year <= at.Year()+1; year++ { // the year may turn between the two
+		off := time.Date(year, t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), 0, time.UTC).Sub(at)
+		if zone := off.Round(step); (off-zone).Abs() <= slack && zone.Abs() <= 14*time.Hour {
+			return time.FixedZone("", int(zone/time.Second))
+		}
+	}
+	return nil
+}
+
+// nearest gives a time the year in which it is closest to one that is known.
+func (c clock) nearest(t time.Time) time.Time {
+	var best time.Time
+	for year := c.near.Year() - 1; year <= c.near.Year()+1; year++ {
+		if day := time.Date(year, t.Month(), t.Day(), 0, 0, 0, 0, time.UTC); day.Month() != t.Month() {
+			continue // 29 February
+		}
+		at := c.zoned(time.Date(year, t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC))
+		if at.Sub(c.now) <= easternmost && (best.IsZero() || at.Sub(c.near).Abs() < best.Sub(c.near).Abs()) {
+			best = at
+		}
+	}
+	if best.After(c.now) {
+		return c.now.UTC()
+	}
+	return best
 }
 
 func digits(b []byte) bool {

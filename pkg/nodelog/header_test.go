@@ -1,8 +1,12 @@
 package nodelog
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 )
 
 // written is when the lines of the table below were written.
@@ -64,7 +68,7 @@ func TestLinesOfEveryFormatAreTakenApart(t *testing.T) {
 		"nothing":                              {``, formatPlain, "", time.Time{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := clock{now}.header([]byte(c.line))
+			h := clock{now: now}.header([]byte(c.line))
 			if h.format != c.format || h.unit != c.unit || !h.time.Equal(c.time) {
 				t.Errorf("%s\ngot  %s %q %s\nwant %s %q %s", c.line, h.format, h.unit, h.time, c.format, c.unit, c.time)
 			}
@@ -91,9 +95,33 @@ func TestATimeWithoutAYearIsTheLastThatIsNotInTheFuture(t *testing.T) {
 		"nobody knows what now is": {"Mar 22 15:23:22 h p: x", time.Time{}, time.Time{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if h := (clock{c.now}).header([]byte(c.line)); !h.time.Equal(c.want) || h.time.After(c.now) {
+			if h := (clock{now: c.now}).header([]byte(c.line)); !h.time.Equal(c.want) || h.time.After(c.now) {
 				t.Errorf("%s, read at %s: %s, want %s", c.line, c.now, h.time, c.want)
 			}
 		})
+	}
+}
+
+func TestALineThatTellsYearAndZoneTellsThemForTheOthers(t *testing.T) {
+	text := `Mar 22 15:23:22 host dockerd: time="2023-03-22T15:23:22.849523296+08:00" level=warning msg="fork/exec /usr/bin/runc: resource temporarily unavailable"
+Mar 22 15:23:23 host systemd-udevd: fork of child failed: Resource temporarily unavailable
+`
+	s, err := New([]diagnose.Cause{{Code: "ST999", Slug: "forks", Log: diagnose.Lines("resource temporarily unavailable")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := s.Scan(strings.NewReader(text), Input{Name: "messages", Now: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(l.Matches) != 1 || l.Matches[0].Count != 2 {
+		t.Fatalf("matches: %+v", l.Matches)
+	}
+	first, last := time.Date(2023, 3, 22, 7, 23, 22, 849523296, time.UTC), time.Date(2023, 3, 22, 7, 23, 23, 0, time.UTC)
+	if m := l.Matches[0]; !m.First.Equal(first) || !m.Last.Equal(last) {
+		t.Errorf("from %s to %s, want %s to %s", m.First, m.Last, first, last)
+	}
+	if !slices.Equal(l.Hosts, []string{"host"}) {
+		t.Errorf("hosts: %q", l.Hosts)
 	}
 }

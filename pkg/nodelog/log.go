@@ -1,6 +1,7 @@
 package nodelog
 
 import (
+	"slices"
 	"time"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
@@ -29,6 +30,8 @@ type Log struct {
 	CutLines int64
 	// First and Last are the earliest and the latest time among its first and last lines and those that matched; zero where these carry none.
 	First, Last time.Time
+	// Hosts are the machines that wrote the lines that were looked at, as the lines say; at most maxHosts of them.
+	Hosts []string
 	// Matches are the causes that it speaks of, the surest first, then the most frequent.
 	Matches []Match
 }
@@ -69,7 +72,15 @@ const (
 	MaxLineNumbers = 10_000   // line numbers that are kept of each cause
 	MaxNames       = 200      // pods and units that are kept of each cause
 	MaxSample      = 2 << 10  // bytes of a sample
+	maxHosts       = 8
 )
+
+// from notes which machine wrote a line.
+func (l *Log) from(h header) {
+	if h.host != "" && len(l.Hosts) < maxHosts && !slices.Contains(l.Hosts, h.host) {
+		l.Hosts = append(l.Hosts, h.host)
+	}
+}
 
 // Facts returns what the log says, to be weighed against what the API says. A cause whose lines are all explained by surer ones is not among it.
 func (l Log) Facts() []diagnose.LogFact {

@@ -93,7 +93,7 @@ const block = 4 * MaxLine
 // Scan reads the stream to its end. On an error the Log holds what was read until then.
 func (s *Scanner) Scan(r io.Reader, in Input) (Log, error) {
 	c := &scan{
-		Scanner: s, in: in, clock: clock{in.Now}, log: Log{Name: in.Name, Format: formatPlain},
+		Scanner: s, in: in, clock: clock{now: in.Now}, log: Log{Name: in.Name, Format: formatPlain},
 		found: make([]*tally, len(s.causes)), seen: make([]bool, len(s.rules)),
 	}
 	b, was, err := plainText(r)
@@ -243,6 +243,8 @@ func (c *scan) times(b []byte) {
 				continue
 			}
 			h := c.clock.header(line)
+			c.clock.learn(h)
+			c.log.from(h)
 			if c.log.Format == formatPlain {
 				c.log.Format = h.format
 			}

@@ -95,7 +95,9 @@ func (c *scan) line(line []byte, number int64, known *header) {
 	}
 	if known == nil {
 		h = c.clock.header(line)
+		c.clock.learn(h)
 	}
+	c.log.from(h)
 	if !c.in.Since.IsZero() && !h.time.IsZero() && h.time.Before(c.in.Since) {
 		return
 	}

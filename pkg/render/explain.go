@@ -19,14 +19,14 @@ func (p *page) explain(r *report.Report, o Options) error {
 	told := 0
 	for _, g := range r.Groups {
 		for _, pod := range g.Pods {
-			if err := p.explainPod(r, g, pod, o); err != nil {
+			if err := p.explainPod(g, pod, o); err != nil {
 				return err
 			}
 			told++
 		}
 	}
 	for _, pod := range r.Waiting {
-		if err := p.explainPod(r, report.Group{}, pod, o); err != nil {
+		if err := p.explainPod(report.Group{}, pod, o); err != nil {
 			return err
 		}
 		told++
@@ -55,7 +55,7 @@ func (p *page) well(r *report.Report) int {
 	return len(r.Well)
 }
 
-func (p *page) explainPod(r *report.Report, g report.Group, pod report.Pod, o Options) error {
+func (p *page) explainPod(g report.Group, pod report.Pod, o Options) error {
 	p.blank()
 	name := pod.Name
 	if pod.Namespace != "" {
@@ -141,12 +141,9 @@ func (p *page) explainPod(r *report.Report, g report.Group, pod report.Pod, o Op
 	next := g.Next
 	if g.Reach == scope.ReachPod {
 		next = "" // the group's next command is this one, or one about another pod
-		if r.Origin.Path == "" {
-			next = "kubectl stuck fix pod " + pod.Name
-			if pod.Namespace != "" {
-				next += " -n " + pod.Namespace
-			}
-		}
+	}
+	if next == "" {
+		return nil
 	}
 	p.blank()
 	p.command(0, "next: ", next)

@@ -63,7 +63,7 @@ func (p *page) logScan(s *report.LogScan, o Options) {
 	p.logFiles(s, len(own), o)
 	for _, c := range own {
 		p.blank()
-		p.logCause(c, o)
+		p.logCause(c, s.Files, o)
 	}
 	if len(explained) > 0 {
 		p.title("The same lines fit these causes too, less surely")
@@ -125,8 +125,22 @@ const shownFiles = 5
 // shownRemedies is how many rungs of the ladder stand below each cause; -o wide and explain show all.
 const shownRemedies = 3
 
+// worthSaying is for how long a log goes on without lines of a cause before that is said: it may be over.
+const worthSaying = 10 * time.Minute
+
+// since is how long the files with lines of a cause go on after the last of them.
+func since(c []report.LogMatch, files []report.LogFile, last time.Time) time.Duration {
+	var end time.Time
+	for _, f := range files {
+		if f.Last != nil && f.Last.After(end) && slices.ContainsFunc(c, func(m report.LogMatch) bool { return m.File == f.Name }) {
+			end = *f.Last
+		}
+	}
+	return end.Sub(last)
+}
+
 // logCause writes one cause, with all files that have lines of it.
-func (p *page) logCause(c []report.LogMatch, o Options) {
+func (p *page) logCause(c []report.LogMatch, files []report.LogFile, o Options) {
 	best := c[0]
 	var total, explained int64
 	var first, last *time.Time
@@ -148,6 +162,9 @@ func (p *page) logCause(c []report.LogMatch, o Options) {
 	facts := []string{lineCount(total)}
 	if first != nil && last != nil {
 		facts = append(facts, period(first, last))
+		if quiet := since(c, files, *last); quiet >= worthSaying {
+			facts = append(facts, "none in the last "+age(quiet)+" of the log")
+		}
 	}
 	if len(units) > 0 {
 		facts = append(facts, "from "+some(units, 6))

@@ -155,6 +155,7 @@ func (p *page) shared(r *report.Report, o Options) (told map[string]bool) {
 			add(pod.Findings)
 		}
 	}
+	pods := podsOf(r)
 	for _, s := range r.Shared {
 		p.blank()
 		p.para(0, 2, styled(red, "SHARED"), text(" · "+s.Kind+" "+s.Name), styled(dim, sure(s.Confidence)))
@@ -166,7 +167,7 @@ func (p *page) shared(r *report.Report, o Options) (told map[string]bool) {
 			}
 			p.para(2, 4, styled(dim, "nodes: "+some(s.Nodes, n)))
 		}
-		for _, f := range sharedFindings(r, s) {
+		for _, f := range pods.shared(s) {
 			if isAbout(f, s) && s.Confidence != scope.Possible {
 				told[key(f)] = true
 			}

@@ -55,6 +55,7 @@ func (p *page) problems(r *report.Report, o Options) error {
 func problemsOf(r *report.Report) []problem {
 	var wide, own []problem
 	told := map[snapshot.Ref]bool{}
+	pods := podsOf(r)
 	for _, s := range r.Shared {
 		if s.Confidence == scope.Possible {
 			continue
@@ -64,7 +65,7 @@ func problemsOf(r *report.Report) []problem {
 		}
 		wide = append(wide, problem{
 			what: s.Kind + " " + s.Name, reach: string(scope.ReachShared), n: len(s.Pods),
-			pods: fmt.Sprintf("%d on %s", len(s.Pods), count(len(s.Nodes), "node")), cause: best(sharedFindings(r, s)),
+			pods: fmt.Sprintf("%d on %s", len(s.Pods), count(len(s.Nodes), "node")), cause: best(pods.shared(s)),
 		})
 	}
 	at := map[string]int{}
@@ -158,25 +159,45 @@ func best(fs []report.Finding) string {
 	return string(fs[0].Code) + " " + fs[0].Title
 }
 
-// sharedFindings are the findings about what is shared: those of its name, else the best of its pods.
-func sharedFindings(r *report.Report, s report.Shared) []report.Finding {
-	var about, others []report.Finding
-	seen := map[string]bool{}
+// reported are the pods of a report's groups, in order, and where each of them is.
+type reported struct {
+	findings [][]report.Finding
+	at       map[snapshot.Ref]int
+}
+
+func podsOf(r *report.Report) reported {
+	all := reported{at: map[snapshot.Ref]int{}}
 	for _, g := range r.Groups {
 		for _, pod := range g.Pods {
-			if !slices.ContainsFunc(s.Pods, func(ref snapshot.Ref) bool { return bare(ref) == podRef(pod) }) {
+			all.at[podRef(pod)] = len(all.findings)
+			all.findings = append(all.findings, pod.Findings)
+		}
+	}
+	return all
+}
+
+// shared are the findings about what is shared: those of its name, else the best of its pods.
+func (all reported) shared(s report.Shared) []report.Finding {
+	var at []int
+	for _, ref := range s.Pods {
+		if i, ok := all.at[bare(ref)]; ok {
+			at = append(at, i)
+		}
+	}
+	slices.Sort(at)
+	var about, others []report.Finding
+	seen := map[string]bool{}
+	for _, i := range at {
+		for _, f := range all.findings[i] {
+			k := key(f)
+			if seen[k] {
 				continue
 			}
-			for _, f := range pod.Findings {
-				if seen[key(f)] {
-					continue
-				}
-				seen[key(f)] = true
-				if isAbout(f, s) {
-					about = append(about, f)
-				} else {
-					others = append(others, f)
-				}
+			seen[k] = true
+			if isAbout(f, s) {
+				about = append(about, f)
+			} else {
+				others = append(others, f)
 			}
 		}
 	}

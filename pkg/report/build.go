@@ -143,8 +143,12 @@ func (b *builder) group(g scope.Group) Group {
 	if len(out.Pods) == 0 {
 		return out
 	}
+	shown := make(map[snapshot.Ref]bool, len(out.Pods))
+	for _, p := range out.Pods {
+		shown[p.ref()] = true
+	}
 	for _, f := range b.d.OfNode(g.Node) {
-		if f.Subject.Kind == snapshot.Node || slices.ContainsFunc(out.Pods, func(p Pod) bool { return slices.Contains(f.Explains, p.ref()) }) {
+		if f.Subject.Kind == snapshot.Node || slices.ContainsFunc(f.Explains, func(r snapshot.Ref) bool { return shown[r] }) {
 			out.Findings = append(out.Findings, b.finding(f))
 		}
 	}

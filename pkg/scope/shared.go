@@ -190,9 +190,15 @@ func findShared(s *snapshot.Snapshot, pods []stuck.Pod, explained map[snapshot.R
 			}
 		}
 	}
+	bound := map[string]int{} // by node: the stuck pods that wait for it
+	for _, p := range pods {
+		if nodeBound(p) {
+			bound[p.Node]++
+		}
+	}
 	var out []Shared
 	for _, c := range byTrait {
-		if sh, ok := c.judge(s, pods); ok {
+		if sh, ok := c.judge(s, bound); ok {
 			out = append(out, sh)
 		}
 	}
@@ -224,7 +230,7 @@ func wellTraits(s *snapshot.Snapshot, p *corev1.Pod) []trait {
 // judge decides whether the trait explains its pods. It takes two pods, of two nodes or two workloads, and no pod with the trait
 // that started since. Being on two nodes is needed unless the trait is an object that a cause named: on one
 // node alone, the node is as good an explanation.
-func (c *candidate) judge(s *snapshot.Snapshot, all []stuck.Pod) (Shared, bool) {
+func (c *candidate) judge(s *snapshot.Snapshot, bound map[string]int) (Shared, bool) {
 	named := c.named
 	if len(c.pods) < 2 || !named && len(c.nodes) < 2 || named && !c.wide && len(c.owners) < 2 {
 		return Shared{}, false
@@ -242,10 +248,8 @@ func (c *candidate) judge(s *snapshot.Snapshot, all []stuck.Pod) (Shared, bool) 
 	sort.Strings(sh.Nodes)
 	// How many of the stuck pods on those nodes have it: where most do not, the nodes have another problem as well.
 	onNodes, have := 0, 0
-	for _, p := range all {
-		if c.nodes[p.Node] && nodeBound(p) {
-			onNodes++
-		}
+	for n := range c.nodes {
+		onNodes += bound[n]
 	}
 	for _, p := range c.pods {
 		if c.nodes[p.Node] && nodeBound(p) {
@@ -294,10 +298,22 @@ func (c *candidate) judge(s *snapshot.Snapshot, all []stuck.Pod) (Shared, bool) 
 // withoutCovered drops what says no more than a better one does: the same pods, or fewer, under a less telling name.
 func withoutCovered(in []Shared) []Shared {
 	var out []Shared
+	pods := make([]map[snapshot.Ref]bool, len(in))
+	with := map[snapshot.Ref][]int{} // by pod: what it shares
+	for i, a := range in {
+		pods[i] = make(map[snapshot.Ref]bool, len(a.Pods))
+		for _, r := range a.Pods {
+			if !pods[i][r] {
+				pods[i][r] = true
+				with[r] = append(with[r], i)
+			}
+		}
+	}
 	for i, a := range in {
 		covered := false
-		for j, b := range in {
-			if i == j || !subset(a.Pods, b.Pods) {
+		for _, j := range with[a.Pods[0]] { // what covers it has every pod of it; judge lets nothing pass that has none
+			b := in[j]
+			if i == j || !subset(a.Pods, pods[j]) {
 				continue
 			}
 			x, y := specificity(a.Kind), specificity(b.Kind)
@@ -313,11 +329,7 @@ func withoutCovered(in []Shared) []Shared {
 	return out
 }
 
-func subset(a, b []snapshot.Ref) bool {
-	in := make(map[snapshot.Ref]bool, len(b))
-	for _, r := range b {
-		in[r] = true
-	}
+func subset(a []snapshot.Ref, in map[snapshot.Ref]bool) bool {
 	for _, r := range a {
 		if !in[r] {
 			return false

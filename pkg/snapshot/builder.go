@@ -30,6 +30,8 @@ type data struct {
 	absent   map[Kind]map[key]bool
 	fullNode map[string]bool
 	gaps     []Gap
+	index    index
+	lists    lists
 }
 
 // Builder gathers what a source reads. It is not safe for concurrent use.
@@ -151,6 +153,7 @@ func (b *Builder) Build(now time.Time) (*Snapshot, error) {
 	for k, objects := range d.objects {
 		d.ordered[k] = sorted(objects)
 	}
+	d.index = indexOf(d.ordered)
 	for _, o := range d.ordered[Lease] {
 		l, ok := o.(*coordinationv1.Lease)
 		if ok && l.Namespace == corev1.NamespaceNodeLease && l.Spec.RenewTime != nil && l.Spec.RenewTime.After(d.renewed) {

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -224,24 +225,14 @@ func (s *Snapshot) Service(namespace, name string) *corev1.Service {
 
 // EndpointSlices lists those of a Service.
 func (s *Snapshot) EndpointSlices(namespace, service string) []*discoveryv1.EndpointSlice {
-	var out []*discoveryv1.EndpointSlice
-	for _, e := range list[*discoveryv1.EndpointSlice](s, EndpointSlice) {
-		if e.Namespace == namespace && e.Labels[discoveryv1.LabelServiceName] == service {
-			out = append(out, e)
-		}
-	}
-	return out
+	s.read(EndpointSlice)
+	return slices.Clip(s.d.index.slices[key{namespace, service}])
 }
 
 // PodDisruptionBudgets lists those of a namespace.
 func (s *Snapshot) PodDisruptionBudgets(namespace string) []*policyv1.PodDisruptionBudget {
-	var out []*policyv1.PodDisruptionBudget
-	for _, b := range list[*policyv1.PodDisruptionBudget](s, PodDisruptionBudget) {
-		if b.Namespace == namespace {
-			out = append(out, b)
-		}
-	}
-	return out
+	s.read(PodDisruptionBudget)
+	return slices.Clip(s.d.index.budgets[namespace])
 }
 
 // RuntimeClass returns one.
@@ -281,13 +272,8 @@ func (s *Snapshot) ValidatingPolicyBindings() []*admissionv1.ValidatingAdmission
 
 // ResourceQuotas lists those of a namespace.
 func (s *Snapshot) ResourceQuotas(namespace string) []*corev1.ResourceQuota {
-	var out []*corev1.ResourceQuota
-	for _, q := range list[*corev1.ResourceQuota](s, ResourceQuota) {
-		if q.Namespace == namespace {
-			out = append(out, q)
-		}
-	}
-	return out
+	s.read(ResourceQuota)
+	return slices.Clip(s.d.index.quotas[namespace])
 }
 
 // ResourceClaim returns one.
@@ -373,15 +359,4 @@ func get[T runtime.Object](s *Snapshot, k Kind, namespace, name string) T {
 	s.read(k)
 	o, _ := s.d.objects[k][key{namespace, name}].(T)
 	return o
-}
-
-func list[T runtime.Object](s *Snapshot, k Kind) []T {
-	s.read(k)
-	var out []T
-	for _, o := range s.d.ordered[k] {
-		if t, ok := o.(T); ok {
-			out = append(out, t)
-		}
-	}
-	return out
 }

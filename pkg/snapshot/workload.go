@@ -1,6 +1,9 @@
 package snapshot
 
 import (
+	"strconv"
+	"strings"
+
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -30,7 +33,7 @@ func PodsOf(o runtime.Object) (wanted, created int, ok bool) {
 		// pkg/controller/job manageJob: never more at once than completions are missing; a pod that still ends may be waited for.
 		want := orOne(w.Spec.Parallelism)
 		if c := w.Spec.Completions; c != nil {
-			want = min(want, int(*c)-int(w.Status.Succeeded))
+			want = min(want, int(*c)-int(w.Status.Succeeded)-failedIndexes(w))
 		}
 		have := int(w.Status.Active)
 		if t := w.Status.Terminating; t != nil && w.Spec.PodReplacementPolicy != nil && *w.Spec.PodReplacementPolicy == batchv1.Failed {
@@ -56,6 +59,30 @@ func JobIsOver(j *batchv1.Job) bool {
 		}
 	}
 	return false
+}
+
+// failedIndexes is how many indexes of a Job have failed for good, so that no pod is made for them any more: spec.backoffLimitPerIndex. The status
+// lists them as "1,3-5" (pkg/controller/job parseIndexesFromString, which leaves out what it cannot read as well).
+func failedIndexes(j *batchv1.Job) int {
+	if j.Status.FailedIndexes == nil || *j.Status.FailedIndexes == "" || j.Spec.Completions == nil {
+		return 0
+	}
+	n := 0
+	for part := range strings.SplitSeq(*j.Status.FailedIndexes, ",") {
+		from, to, isRange := strings.Cut(part, "-")
+		first, err := strconv.Atoi(from)
+		if err != nil || first < 0 {
+			continue
+		}
+		last := first
+		if isRange {
+			if last, err = strconv.Atoi(to); err != nil {
+				continue
+			}
+		}
+		n += max(min(last, int(*j.Spec.Completions)-1)-first+1, 0)
+	}
+	return n
 }
 
 func orOne(n *int32) int {

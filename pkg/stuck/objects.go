@@ -24,7 +24,7 @@ import (
 //
 // A namespace takes as long as its pods have to end, 30 s by default, and is looked at again some 15 s after each step
 // (pkg/controller/namespace/deletion: the estimate of what is left, 15 s for finalizers); two steps are the rule since pods go first.
-// A pod in its own, longer grace period keeps its namespace from counting.
+// A pod in its own, longer grace period keeps its namespace from counting, unless the namespace says that something other than its pods is in the way.
 const (
 	noPodsThreshold = time.Minute
 	goingThreshold  = 2 * time.Minute
@@ -85,13 +85,18 @@ func findObjects(s *snapshot.Snapshot, o Options) []Object {
 	return out
 }
 
-// going tells whether the namespace was deleted and is still there. While a pod of it is in its grace period it may be.
+// going tells whether the namespace was deleted and is still there. While a pod of it is in its grace period it may be, if no more than that is in
+// the way.
 func going(s *snapshot.Snapshot, ns *corev1.Namespace) (Object, bool) {
 	if ns.DeletionTimestamp == nil {
 		return Object{}, false
 	}
 	since := ns.DeletionTimestamp.Time
+	failing := failsToGo(ns)
 	for _, p := range s.Pods() {
+		if failing {
+			break // pods do not excuse it
+		}
 		if p.Namespace != ns.Name || p.DeletionTimestamp == nil {
 			continue
 		}
@@ -103,6 +108,22 @@ func going(s *snapshot.Snapshot, ns *corev1.Namespace) (Object, bool) {
 		}
 	}
 	return Object{Object: ns, Ref: snapshot.Ref{Kind: snapshot.Namespace, Name: ns.Name, UID: ns.UID}, State: Going, Since: since}, true
+}
+
+// failsToGo tells whether the namespace controller says that it cannot empty the namespace for another reason than that its content still ends
+// (pkg/controller/namespace/deletion namespaceConditionUpdater). It goes on in spite of a failure to discover or to delete one kind, but does not
+// finish. One that is about pods alone may pass with them.
+func failsToGo(ns *corev1.Namespace) bool {
+	return slices.ContainsFunc(ns.Status.Conditions, func(c corev1.NamespaceCondition) bool {
+		switch c.Type {
+		case corev1.NamespaceDeletionDiscoveryFailure, corev1.NamespaceDeletionGVParsingFailure:
+			return c.Status == corev1.ConditionTrue
+		case corev1.NamespaceDeletionContentFailure:
+			return c.Status == corev1.ConditionTrue && !(strings.Contains(c.Message, ", 1 remaining: ") && strings.Contains(c.Message, "Resource=pods"))
+		default:
+			return false
+		}
+	})
 }
 
 // noPods tells whether the workload wants more pods than it could create. Being short of them is not enough: a rollout is, for a moment, and so is a
@@ -180,12 +201,16 @@ func Refusals(s *snapshot.Snapshot, o Object) []Refusal {
 	about := []snapshot.Ref{o.Ref}
 	switch w := o.Object.(type) {
 	case *appsv1.Deployment:
-		for _, rs := range replicaSets(s, w) {
+		short, whole := replicaSets(s, w)
+		for _, rs := range short {
 			about = append(about, snapshot.Ref{Kind: snapshot.ReplicaSet, Namespace: rs.Namespace, Name: rs.Name, UID: rs.UID})
 		}
 		for _, c := range w.Status.Conditions {
 			switch {
 			case c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue && c.Reason != "FailedDelete":
+				if w.Spec.Paused || whole && len(short) == 0 {
+					continue // a paused one does not renew it (pkg/controller/deployment: syncRolloutStatus does); and a ReplicaSet that has its pods lacks none
+				}
 				condition(o.Ref, string(c.Type), c.Reason, c.Message, c.LastTransitionTime)
 			case c.Type == appsv1.DeploymentProgressing && c.Status == corev1.ConditionFalse &&
 				(c.Reason == "ReplicaSetCreateError" || c.Reason == "ProgressDeadlineExceeded" && len(about) > 1):
@@ -206,20 +231,22 @@ func Refusals(s *snapshot.Snapshot, o Object) []Refusal {
 	return out
 }
 
-// replicaSets are those of a Deployment that have fewer pods than they want.
-func replicaSets(s *snapshot.Snapshot, d *appsv1.Deployment) []*appsv1.ReplicaSet {
-	var out []*appsv1.ReplicaSet
+// replicaSets are those of a Deployment that have fewer pods than they want. whole tells that all of its ReplicaSets were read, and that it has one.
+func replicaSets(s *snapshot.Snapshot, d *appsv1.Deployment) (short []*appsv1.ReplicaSet, whole bool) {
 	for _, obj := range s.Objects(snapshot.ReplicaSet) {
 		rs, ok := obj.(*appsv1.ReplicaSet)
 		if !ok || rs.Namespace != d.Namespace || rs.DeletionTimestamp != nil {
 			continue
 		}
 		c := metav1.GetControllerOf(rs)
-		if wanted, created, _ := snapshot.PodsOf(rs); c != nil && c.Name == d.Name && (c.UID == "" || d.UID == "" || c.UID == d.UID) && created < wanted {
-			out = append(out, rs)
+		if wanted, created, _ := snapshot.PodsOf(rs); c != nil && c.Name == d.Name && (c.UID == "" || d.UID == "" || c.UID == d.UID) {
+			whole = s.Complete(snapshot.ReplicaSet, d.Namespace)
+			if created < wanted {
+				short = append(short, rs)
+			}
 		}
 	}
-	return out
+	return short, whole
 }
 
 func ofReplicaSet(ref snapshot.Ref, rs *appsv1.ReplicaSet) []Refusal {

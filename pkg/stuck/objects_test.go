@@ -85,6 +85,26 @@ func namespace(deleted time.Duration) *corev1.Namespace {
 	return n
 }
 
+func paused(d *appsv1.Deployment) *appsv1.Deployment {
+	d.Spec.Paused = true
+	return d
+}
+
+// indexed is a Job of ten indexes, two of which have succeeded and those have failed for good, with that many pods.
+func indexed(failed string, active int32) *batchv1.Job {
+	return job(func(j *batchv1.Job) {
+		j.Spec.Completions, j.Spec.Parallelism, j.Spec.BackoffLimitPerIndex = new(int32(10)), new(int32(10)), new(int32(1))
+		j.Status.Succeeded, j.Status.Active, j.Status.FailedIndexes = 2, active, &failed
+	})
+}
+
+// failing is a namespace that was deleted an hour ago, and says so of what is in the way.
+func failing(c corev1.NamespaceConditionType, message string) *corev1.Namespace {
+	n := namespace(time.Hour)
+	n.Status.Conditions = []corev1.NamespaceCondition{{Type: c, Status: corev1.ConditionTrue, Message: message}}
+	return n
+}
+
 func TestWorkloadsWithoutPods(t *testing.T) {
 	refusedNow := said("ReplicaSet", "web-1", stuck.FailedCreate, 20*time.Minute, time.Minute)
 	for name, c := range map[string]struct {
@@ -97,6 +117,11 @@ func TestWorkloadsWithoutPods(t *testing.T) {
 		"a Deployment that failed to delete is not":                   {[]runtime.Object{deployment(1, failure(9*time.Minute, "FailedDelete"))}, 0, 0, 0},
 		"a Deployment that has failed for half a minute is not yet":   {[]runtime.Object{deployment(0, failure(30*time.Second, "FailedCreate"))}, 0, 0, 0},
 		"a Deployment that healed and was not told is not":            {[]runtime.Object{deployment(3, failure(9*time.Minute, "FailedCreate"))}, 0, 0, 0},
+		"a Deployment whose ReplicaSet is short and says nothing":     {[]runtime.Object{deployment(1, failure(9*time.Minute, "FailedCreate")), replicas("web", 3, 1)}, 9 * time.Minute, 3, 1},
+		"a paused Deployment does not renew what it says":             {[]runtime.Object{paused(deployment(0, failure(9*time.Minute, "FailedCreate")))}, 0, 0, 0},
+		"a paused Deployment whose ReplicaSet is refused pods now":    {[]runtime.Object{paused(deployment(0, failure(time.Hour, "FailedCreate"))), replicas("web", 3, 0), refusedNow}, 20 * time.Minute, 3, 0},
+		"a Job whose other indexes failed for good is not":            {[]runtime.Object{indexed("1,3-5", 4), said("Job", "web", stuck.FailedCreate, 5*time.Minute, time.Minute)}, 0, 0, 0},
+		"a Job of which one index failed for good":                    {[]runtime.Object{indexed("1", 4), said("Job", "web", stuck.FailedCreate, 5*time.Minute, time.Minute)}, 5 * time.Minute, 7, 4},
 		"a rollout in progress is not":                                {[]runtime.Object{deployment(1), replicas("web", 3, 1)}, 0, 0, 0},
 		"a rollout whose pods crash is not":                           {[]runtime.Object{deployment(1, deadline(9*time.Minute)), replicas("web", 1, 1)}, 0, 0, 0},
 		"a rollout past its deadline whose ReplicaSet lacks pods is":  {[]runtime.Object{deployment(1, deadline(9*time.Minute)), replicas("web", 3, 1)}, 9 * time.Minute, 3, 1},
@@ -146,6 +171,33 @@ func TestWorkloadsWithoutPods(t *testing.T) {
 	}
 }
 
+func TestAFailureThatNoReplicaSetBearsOutIsNotBelieved(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		have     int32
+		complete bool
+		want     int
+	}{
+		{"all were read, and none is short", 3, true, 0},
+		{"all were read, and one is short", 1, true, 1},
+		{"not all were read", 3, false, 1},
+	} {
+		b := snapshot.NewBuilder()
+		b.Add(deployment(0, failure(9*time.Minute, "FailedCreate")))
+		b.Add(replicas("web", 3, c.have))
+		if c.complete {
+			b.SetComplete(snapshot.ReplicaSet, "")
+		}
+		s, err := b.Build(now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := stuck.Find(s, stuck.Options{}).Objects; len(got) != c.want {
+			t.Errorf("%s: %d objects, want %d: %+v", c.name, len(got), c.want, got)
+		}
+	}
+}
+
 func TestNamespacesThatDoNotGo(t *testing.T) {
 	for name, c := range map[string]struct {
 		objects []runtime.Object
@@ -156,6 +208,11 @@ func TestNamespacesThatDoNotGo(t *testing.T) {
 		"not deleted":                                {[]runtime.Object{namespace(0)}, 0},
 		"a pod of it is still in its grace period":   {[]runtime.Object{namespace(time.Hour), pod(deleted(-time.Minute, 7200))}, 0},
 		"a pod of it is past its grace period":       {[]runtime.Object{namespace(time.Hour), pod(deleted(10*time.Minute, 1800))}, 10 * time.Minute},
+		"a pod in grace, and discovery fails":        {[]runtime.Object{failing(corev1.NamespaceDeletionDiscoveryFailure, "metrics.k8s.io/v1beta1"), pod(deleted(-time.Minute, 7200))}, time.Hour},
+		"a pod in grace, and a group is unreadable":  {[]runtime.Object{failing(corev1.NamespaceDeletionGVParsingFailure, "no"), pod(deleted(-time.Minute, 7200))}, time.Hour},
+		"a pod past grace, and content fails":        {[]runtime.Object{failing(corev1.NamespaceDeletionContentFailure, "Failed to delete all resource types, 1 remaining: no (Resource=secrets)"), pod(deleted(10*time.Minute, 1800))}, time.Hour},
+		"a pod in grace, and pods alone remain":      {[]runtime.Object{failing(corev1.NamespaceDeletionContentFailure, "Failed to delete all resource types, 1 remaining: unexpected items still remain in namespace: shop for gvr: /v1, Resource=pods"), pod(deleted(-time.Minute, 7200))}, 0},
+		"a pod in grace, and some content remains":   {[]runtime.Object{failing(corev1.NamespaceContentRemaining, "pods. has 1 resource instances"), pod(deleted(-time.Minute, 7200))}, 0},
 		"a pod of another one does not speak for it": {[]runtime.Object{namespace(time.Hour), pod(deleted(-time.Minute, 7200), func(p *corev1.Pod) { p.Namespace = "other" })}, time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -33,6 +33,13 @@ func TestAPodThatAKubeletRefusedIsStuckWhereNobodyMakesAnother(t *testing.T) {
 	ran := func(p *corev1.Pod) {
 		p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "app", ContainerID: "containerd://1"}}
 	}
+	runs := func(p *corev1.Pod) {
+		p.Status = corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{{Name: "app", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}}
+	}
+	undecided := func(p *corev1.Pod) { p.Status = corev1.PodStatus{Phase: corev1.PodPending} }
+	elsewhere := func(p *corev1.Pod) { p.Spec.NodeName = "worker-2" }
+	daemon := func(p *corev1.Pod) { p.OwnerReferences[0].Kind = "DaemonSet" }
+	stateful := func(p *corev1.Pod) { p.OwnerReferences[0].Kind = "StatefulSet" }
 	evicted := func(p *corev1.Pod) {
 		p.Status.Reason, p.Status.Message = "Evicted", "The node was low on resource: memory."
 	}
@@ -46,6 +53,16 @@ func TestAPodThatAKubeletRefusedIsStuckWhereNobodyMakesAnother(t *testing.T) {
 		{"with a controller, once", []*corev1.Pod{refusedPod("a", 5*time.Minute, owned)}, "", 0},
 		{"with a controller, again and again", []*corev1.Pod{refusedPod("a", 5*time.Minute, owned), refusedPod("b", 3*time.Minute, owned)}, "", 2},
 		{"with a controller, long ago", []*corev1.Pod{refusedPod("a", time.Hour, owned), refusedPod("b", time.Hour, owned)}, "", 0},
+		{"without a controller, over a weekend", []*corev1.Pod{refusedPod("a", 60*time.Hour)}, "", 1},
+		{"without a controller, for weeks", []*corev1.Pod{refusedPod("a", 28*24*time.Hour)}, "", 0},
+		{"without a controller, for weeks, asked for by name", []*corev1.Pod{refusedPod("a", 28*24*time.Hour)}, "a", 1},
+		{"with a controller, again and again, until one was taken in", []*corev1.Pod{refusedPod("a", 5*time.Minute, owned), refusedPod("b", 4*time.Minute, owned), refusedPod("c", 3*time.Minute, owned, runs)}, "", 0},
+		{"with a controller, again and again, asked for by name", []*corev1.Pod{refusedPod("a", 5*time.Minute, owned), refusedPod("b", 4*time.Minute, owned), refusedPod("c", 3*time.Minute, owned, runs)}, "b", 1},
+		{"with a controller, again and again, after one that runs", []*corev1.Pod{refusedPod("a", 5*time.Minute, owned, runs), refusedPod("b", 4*time.Minute, owned), refusedPod("c", 3*time.Minute, owned)}, "", 2},
+		{"with a controller, again and again, and one on its way", []*corev1.Pod{refusedPod("a", 5*time.Minute, owned), refusedPod("b", 4*time.Minute, owned), refusedPod("c", 10*time.Second, owned, undecided)}, "", 2},
+		{"of a DaemonSet, while it runs on another node", []*corev1.Pod{refusedPod("a", 5*time.Minute, owned, daemon), refusedPod("b", 4*time.Minute, owned, daemon), refusedPod("c", 3*time.Minute, owned, daemon, runs, elsewhere)}, "", 2},
+		{"of a DaemonSet, before it runs on the same node", []*corev1.Pod{refusedPod("a", 5*time.Minute, owned, daemon), refusedPod("b", 4*time.Minute, owned, daemon), refusedPod("c", 3*time.Minute, owned, daemon, runs)}, "", 0},
+		{"of a StatefulSet, while a younger one of another name runs", []*corev1.Pod{refusedPod("a", 5*time.Minute, owned, stateful), refusedPod("b", 4*time.Minute, owned, stateful), refusedPod("c", 3*time.Minute, owned, stateful, runs)}, "", 2},
 		{"asked for by name", []*corev1.Pod{refusedPod("a", time.Hour, owned)}, "a", 1},
 		{"it ran once", []*corev1.Pod{refusedPod("a", time.Hour, ran)}, "", 0},
 		{"evicted", []*corev1.Pod{refusedPod("a", time.Hour, evicted)}, "a", 0},

@@ -15,10 +15,7 @@ func Attachments(s *snapshot.Snapshot, pv, node string) (here *storagev1.VolumeA
 	if pv == "" {
 		return nil, nil
 	}
-	for _, va := range s.VolumeAttachments() {
-		if n := va.Spec.Source.PersistentVolumeName; n == nil || *n != pv {
-			continue
-		}
+	for _, va := range s.AttachmentsOf(pv) {
 		if va.Spec.NodeName == node {
 			here = va
 		} else {
@@ -29,15 +26,7 @@ func Attachments(s *snapshot.Snapshot, pv, node string) (here *storagev1.VolumeA
 }
 
 // Attached counts the attachments of a driver's volumes on a node that are done.
-func Attached(s *snapshot.Snapshot, driver, node string) int {
-	n := 0
-	for _, va := range s.VolumeAttachments() {
-		if va.Spec.Attacher == driver && va.Spec.NodeName == node && va.Status.Attached {
-			n++
-		}
-	}
-	return n
-}
+func Attached(s *snapshot.Snapshot, driver, node string) int { return s.AttachedOn(driver, node) }
 
 // Limit is how many volumes the driver says the node takes (CSINode.spec.drivers[].allocatable.count); negative where it does not say, or the
 // CSINode was not read.
@@ -80,11 +69,8 @@ func UsersOn(s *snapshot.Snapshot, node, namespace, claim string) (users []*core
 
 // UserElsewhere finds a pod on another node than p's that uses the claim and has not ended.
 func UserElsewhere(s *snapshot.Snapshot, p *corev1.Pod, claim string) *corev1.Pod {
-	for _, o := range s.Pods() {
-		if o.Namespace != p.Namespace || o.Spec.NodeName == "" || o.Spec.NodeName == p.Spec.NodeName || snapshot.IsTerminal(o) && o.DeletionTimestamp == nil {
-			continue
-		}
-		if uses(o, claim) {
+	for _, o := range s.PodsUsing(p.Namespace, claim) {
+		if o.Spec.NodeName != "" && o.Spec.NodeName != p.Spec.NodeName && (!snapshot.IsTerminal(o) || o.DeletionTimestamp != nil) {
 			return o
 		}
 	}

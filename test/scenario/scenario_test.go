@@ -130,7 +130,7 @@ func TestEveryScenarioIsComplete(t *testing.T) {
 			if s.Doc == "" || !strings.HasSuffix(s.Doc, ".") {
 				t.Errorf("Doc %q is not a sentence", s.Doc)
 			}
-			if s.Setup == nil || s.Check == nil || len(s.Want) == 0 {
+			if s.Setup == nil || s.Check == nil || len(s.Want)+len(s.Objects) == 0 {
 				t.Error("Setup, Check or Want is missing")
 			}
 			for _, w := range s.Want {

@@ -73,7 +73,8 @@ func admissionDeniesCluster(s *snapshot.Snapshot, r scope.Result) []diagnose.Fin
 				continue
 			}
 			spoke = true
-			if g, ok := configured(s, h.Refusal); ok {
+			g, candidates, ok := configured(s, chain, p.Pod, h.Refusal)
+			if ok {
 				w := met.at(g)
 				w.add(p, true)
 				w.spoken = append(w.spoken, h.evidence)
@@ -82,7 +83,7 @@ func admissionDeniesCluster(s *snapshot.Snapshot, r scope.Result) []diagnose.Fin
 			out = append(out, diagnose.Finding{
 				Subject: p.Ref, Explains: []snapshot.Ref{p.Ref}, Evidence: []diagnose.Evidence{h.evidence},
 				Confidence: diagnose.Fresh(s, diagnose.Certain, []diagnose.Evidence{h.evidence}),
-				Message:    fmt.Sprintf("Admission denies what pod %s waits for: %s said so. It was not read, or does not exist any more.", p.Ref.Name, h.Name),
+				Message:    fmt.Sprintf("Admission denies what pod %s waits for: %s said so; %s.", p.Ref.Name, h.Name, whose(candidates)),
 			})
 		}
 		if spoke {
@@ -110,6 +111,8 @@ func denies(s *snapshot.Snapshot, chain *admission.Chain, met *tally, p inGroup,
 			case g.Blocks():
 				met.at(g).add(p, g.Sure)
 				return
+			case g.Fail && g.Backend.Suspect:
+				met.at(g).add(p, false)
 			case g.Denies:
 				may = append(may, g)
 			}
@@ -146,6 +149,11 @@ func denial(s *snapshot.Snapshot, w *inWay) (diagnose.Finding, bool) {
 		f.Decide = decide
 		f.Evidence = append(f.Evidence, diagnose.Evidence{Object: g.Ref.String(), Field: "spec.failurePolicy", Value: string(admissionv1.Fail)})
 		f.Message = fmt.Sprintf("%s %s denies every change to pods that it covers, because %s, and its failurePolicy is Fail. It is in the way of %s.", g.Ref.Kind, g.Name, g.Backend.Why, pods())
+	case g.Backend.Suspect:
+		f.Explains, f.Confidence, f.Decide = w.guessed, diagnose.Possible, "Try the change with --dry-run=server: the answer names the policy if it is in the way. Kubectl get apiservices tells whether one serves the group."
+		f.Evidence = append(f.Evidence, diagnose.Evidence{Object: g.Ref.String(), Field: "spec.failurePolicy", Value: string(admissionv1.Fail)})
+		f.Message = fmt.Sprintf("%s %s may deny every change to pods that it covers: %s. If no APIService serves it either, each change fails, for its failurePolicy is Fail. It would be in the way of %s.",
+			g.Ref.Kind, g.Name, g.Backend.Why, pods())
 	case len(w.guessed) > 0:
 		f.Explains, f.Confidence, f.Decide = w.guessed, diagnose.Possible, decide
 		if len(w.missing) > 0 {

@@ -51,12 +51,14 @@ func controlPlaneDown() diagnose.Cause {
 		Reach:   scope.ReachCluster,
 		Needs:   []snapshot.Kind{snapshot.Lease},
 		Cluster: controlPlaneDownCluster,
+		Object:  controllersDoNotLook,
 		Log: []diagnose.LogMatch{
 			// client-go/tools/leaderelection, and the two controllers themselves; the words differ by version.
 			{Text: diagnose.Text{All: []string{"failed to renew lease"}, Any: []string{"kube-controller-manager", "kube-scheduler"}}},
 			{Text: diagnose.Text{All: []string{"failed to update lease"}, Any: []string{"kube-controller-manager", "kube-scheduler"}}},
 			{Text: diagnose.Text{All: []string{"error retrieving"}, Any: []string{"kube-system/kube-controller-manager", "kube-system/kube-scheduler"}}},
-			{Text: diagnose.Text{All: []string{"leaderelection lost"}}},
+			// Every program that elects a leader says this, so it has to be one of these two by its name or its file.
+			{Text: diagnose.Text{All: []string{"leaderelection lost"}, Any: []string{"kube-controller-manager", "kube-scheduler", " controllermanager.go:", " server.go:"}}},
 			// etcd says these (api/v3rpc/rpctypes), and everybody who hears them repeats them.
 			{Text: diagnose.Text{All: []string{"etcdserver: mvcc: database space exceeded"}}, Confidence: diagnose.Certain},
 			{Text: diagnose.Text{All: []string{"alarm:NOSPACE"}}, Confidence: diagnose.Certain},
@@ -117,6 +119,42 @@ func controlPlaneDownCluster(s *snapshot.Snapshot, r scope.Result) []diagnose.Fi
 		out = append(out, f)
 	}
 	return out
+}
+
+// controllersDoNotLook is about a workload that no controller ever looked at, and about a namespace that was deleted and of which no controller says
+// anything. What was there long before the controllers stopped may have another reason.
+func controllersDoNotLook(s *snapshot.Snapshot, o stuck.Object) (diagnose.Finding, bool) {
+	const lag = 5 * time.Minute // a controller looks within seconds, unless it has much to do
+	var what string
+	switch w := o.Object.(type) {
+	case *corev1.Namespace:
+		if o.State != stuck.Going || len(w.Status.Conditions) > 0 || len(w.Finalizers) > 0 || len(podsHolding(s, w.Name)) > 0 {
+			return diagnose.Finding{}, false
+		}
+		what = fmt.Sprintf("nobody empties %s and lets it go", o.Ref)
+	default:
+		if o.State != stuck.NoPods || !stuck.Unseen(o.Object) {
+			return diagnose.Finding{}, false
+		}
+		what = fmt.Sprintf("no controller has looked at %s since it was made, and it has %d of %s", o.Ref, o.Created, count(o.Wanted, "pod"))
+	}
+	l, age, stale := staleLease(s, controllerManager)
+	if !stale {
+		return diagnose.Finding{}, false
+	}
+	f := diagnose.Finding{
+		Subject:    snapshot.Ref{Kind: snapshot.Lease, Namespace: metav1.NamespaceSystem, Name: controllerManager},
+		Confidence: diagnose.Likely,
+		Message:    fmt.Sprintf("No %s has renewed its lease for %s: %s.", controllerManager, scope.Short(age), what),
+		Evidence: []diagnose.Evidence{{
+			Object: "lease " + metav1.NamespaceSystem + "/" + controllerManager, Field: "spec.renewTime", Value: l.Spec.RenewTime.UTC().Format(time.RFC3339),
+		}},
+	}
+	if o.Since.Before(l.Spec.RenewTime.Add(-lag)) {
+		f.Confidence = diagnose.Possible
+		f.Decide = "It waited before the lease went stale: see whether it moves on once kube-controller-manager runs again, and what the log of that says of it."
+	}
+	return f, true
 }
 
 // nothingIsWritten tells whether not one lease is renewed any more, of the controllers or of the nodes. That is also how a picture looks whose clock

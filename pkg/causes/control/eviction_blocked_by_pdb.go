@@ -45,7 +45,7 @@ func evictionBlockedByPDB() diagnose.Cause {
 		Log: []diagnose.LogMatch{
 			{Text: diagnose.Text{All: []string{"violate the pod's disruption budget"}}, Confidence: diagnose.Certain},
 			{Text: diagnose.Text{All: []string{"has more than one PodDisruptionBudget, which the eviction subresource does not support"}}, Confidence: diagnose.Certain},
-			{Text: diagnose.Text{All: []string{"not enough pod disruption budget to move"}}, Confidence: diagnose.Certain}, // cluster-autoscaler
+			{Text: diagnose.Text{All: []string{"not enough pod disruption budget to move"}}, Confidence: diagnose.Possible}, // cluster-autoscaler, which only tries whether it could
 		},
 	}
 }

@@ -61,14 +61,20 @@ func foreignFinalizerControllerGonePod(s *snapshot.Snapshot, p stuck.Pod) (diagn
 		return diagnose.Finding{}, false
 	}
 	owners := make([]finalizer.Owner, len(foreign))
-	worst := 0
 	for i, f := range foreign {
 		owners[i] = finalizer.Of(s, p.Ref, p.Object, f)
-		if graver(owners[i], owners[worst]) {
-			worst = i
-		}
 	}
-	o := owners[worst]
+	slices.SortStableFunc(owners, func(a, b finalizer.Owner) int {
+		switch {
+		case graver(a, b):
+			return -1
+		case graver(b, a):
+			return 1
+		default:
+			return 0
+		}
+	})
+	o := owners[0] // the worst is spoken of first
 	f := diagnose.Finding{
 		Subject: snapshot.Ref{Kind: kindFinalizer, Name: o.Finalizer}, Confidence: diagnose.Possible,
 		Evidence:     []diagnose.Evidence{{Object: p.Ref.String(), Field: "metadata.deletionGracePeriodSeconds", Value: "0"}},
@@ -90,7 +96,11 @@ func foreignFinalizerControllerGonePod(s *snapshot.Snapshot, p stuck.Pod) (diagn
 	f.Message = fmt.Sprintf("Nothing but %s holds the object; the final delete was done %s ago.", nounOf("the finalizer", foreign), scope.Short(p.For))
 	for i, w := range owners {
 		if i == maxOwners {
-			f.Message += fmt.Sprintf(" There are %d more.", len(owners)-i)
+			more := " There is 1 more."
+			if n := len(owners) - i; n > 1 {
+				more = fmt.Sprintf(" There are %d more.", n)
+			}
+			f.Message += more
 			break
 		}
 		f.Message += " " + sayOwner(s, w, len(owners) > 1)

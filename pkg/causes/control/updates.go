@@ -3,6 +3,7 @@ package control
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 
@@ -20,6 +21,8 @@ func nextWrites(s *snapshot.Snapshot, p inGroup) []admission.Write {
 		return admission.Writes(p.Pod)
 	case p.facts.Broken():
 		return nil
+	case p.Stage == stuck.KillUnconfirmed && killFails(s, p.Pod):
+		return nil // the kubelet has not come to the report yet
 	case p.Stage == stuck.KillUnconfirmed:
 		return status // what comes after it is not refused yet
 	case p.Stage == stuck.Cleanup:
@@ -28,6 +31,13 @@ func nextWrites(s *snapshot.Snapshot, p inGroup) []admission.Write {
 		return status
 	}
 	return nil
+}
+
+// killFails tells whether the kubelet lately said that it cannot end the pod's containers, or its sandbox: it reports that a pod ended when they are
+// gone, not before (pkg/kubelet SyncTerminatingPod).
+func killFails(s *snapshot.Snapshot, p stuck.Pod) bool {
+	said := diagnose.Said(s, p, diagnose.Text{Any: []string{"error killing pod", "KillContainer", "KillPodSandbox", "failed to stop container"}}, "FailedKillPod", "FailedSync")
+	return len(said) > 0 && diagnose.Fresh(s, diagnose.Certain, said) == diagnose.Certain
 }
 
 // untold tells whether the pod has a node, and no kubelet ever wrote to its status.
@@ -102,6 +112,8 @@ type inWay struct {
 	// missing cites the reports of kubelets that do not arrive, and nodes are those of the pods.
 	missing []diagnose.Evidence
 	nodes   map[string]bool
+	// others are the causes that the pods' stages fit as well.
+	others []string
 }
 
 // place is what tells gates apart: webhooks of one configuration are several, bindings of one policy are one.
@@ -136,6 +148,13 @@ func (w *inWay) add(p inGroup, sure bool) {
 		list = &w.explains
 		w.knowing = w.knowing && (p.facts.Ready != "" || p.Stage == stuck.FinalizersOnly || p.Stage == stuck.NodeGone || p.Stage == stuck.NeverScheduled)
 	}
+	other := "kubelet-pod-worker-bug"
+	if p.Stage == stuck.FinalizersOnly {
+		other = "foreign-finalizer-controller-gone"
+	}
+	if !slices.Contains(w.others, other) {
+		w.others = append(w.others, other)
+	}
 	if n := len(*list); n == 0 || (*list)[n-1] != p.Ref {
 		*list = append(*list, p.Ref)
 	}
@@ -154,38 +173,73 @@ func (w *inWay) miss(p inGroup) {
 	}
 }
 
-// configured finds a gate by its name among all that the picture holds, whatever it is asked about. The API server names webhooks and policies
-// without saying whose they are.
-func configured(s *snapshot.Snapshot, r admission.Refusal) (admission.Gate, bool) {
+// configured finds the gate that refused something for a pod, among all that the picture holds: the API server names webhooks and policies without
+// saying whose they are, and webhooks of several configurations may have one name. The host that the API server called tells them apart, then whether
+// they are asked about the pod at all. found is false where none is left, or several are; then these are in candidates.
+func configured(s *snapshot.Snapshot, chain *admission.Chain, p stuck.Pod, r admission.Refusal) (g admission.Gate, candidates []admission.Gate, found bool) {
 	switch r.By {
 	case admission.ValidatingPolicy:
 		for _, p := range s.ValidatingPolicies() {
 			if p.Name == r.Name {
-				return admission.Gate{Kind: r.By, Name: p.Name, Ref: snapshot.Ref{Kind: snapshot.ValidatingAdmissionPolicy, Name: p.Name, UID: p.UID}}, true
+				return admission.Gate{Kind: r.By, Name: p.Name, Ref: snapshot.Ref{Kind: snapshot.ValidatingAdmissionPolicy, Name: p.Name, UID: p.UID}}, nil, true
 			}
 		}
-		return admission.Gate{}, false
+		return g, nil, false
 	case admission.MutatingPolicy:
 		for _, p := range s.MutatingPolicies() {
 			if p.Name == r.Name {
-				return admission.Gate{Kind: r.By, Name: p.Name, Ref: snapshot.Ref{Kind: snapshot.MutatingAdmissionPolicy, Name: p.Name, UID: p.UID}}, true
+				return admission.Gate{Kind: r.By, Name: p.Name, Ref: snapshot.Ref{Kind: snapshot.MutatingAdmissionPolicy, Name: p.Name, UID: p.UID}}, nil, true
 			}
 		}
-		return admission.Gate{}, false
+		return g, nil, false
 	}
-	for _, c := range s.MutatingWebhooks() {
-		for i := range c.Webhooks {
-			if c.Webhooks[i].Name == r.Name {
-				return admission.Gate{Kind: admission.MutatingWebhook, Name: r.Name, Ref: snapshot.Ref{Kind: snapshot.MutatingWebhookConfiguration, Name: c.Name, UID: c.UID}}, true
+	list := chain.Webhooks(r.Name)
+	if host := r.Host(); host != "" {
+		list = atHost(list, host)
+	}
+	if len(list) > 1 {
+		var asked []place
+		for _, w := range []admission.Write{
+			{Op: admissionv1.Update}, {Op: admissionv1.Update, Subresource: "status"}, {Op: admissionv1.Delete},
+			{Op: admissionv1.Create, Subresource: "binding"}, {Op: admissionv1.Create, Subresource: "eviction"},
+		} {
+			for _, g := range chain.Gates(p.Object, w.Op, w.Subresource) {
+				asked = append(asked, place{g.Ref, g.Name})
 			}
 		}
-	}
-	for _, c := range s.ValidatingWebhooks() {
-		for i := range c.Webhooks {
-			if c.Webhooks[i].Name == r.Name {
-				return admission.Gate{Kind: admission.ValidatingWebhook, Name: r.Name, Ref: snapshot.Ref{Kind: snapshot.ValidatingWebhookConfiguration, Name: c.Name, UID: c.UID}}, true
-			}
+		list = prefer(list, func(g admission.Gate) bool { return slices.Contains(asked, place{g.Ref, g.Name}) })
+		if r.Kind == admission.Unreachable {
+			list = prefer(list, func(g admission.Gate) bool { return g.Fail })
 		}
 	}
-	return admission.Gate{}, false
+	if len(list) != 1 {
+		return g, list, false
+	}
+	return list[0], nil, true
+}
+
+// atHost are the webhooks that are called by a host.
+func atHost(list []admission.Gate, host string) []admission.Gate {
+	return slices.DeleteFunc(slices.Clone(list), func(g admission.Gate) bool { return !strings.EqualFold(g.Host, host) })
+}
+
+// prefer are the gates of which something is true, or all of them where it is true of none.
+func prefer(list []admission.Gate, is func(admission.Gate) bool) []admission.Gate {
+	out := slices.DeleteFunc(slices.Clone(list), func(g admission.Gate) bool { return !is(g) })
+	if len(out) == 0 {
+		return list
+	}
+	return out
+}
+
+// whose says why no configuration is named: several have a webhook of the name, or none does.
+func whose(candidates []admission.Gate) string {
+	if len(candidates) == 0 {
+		return "its configuration was not read, does not exist any more, or names another server by now"
+	}
+	var names []string
+	for _, g := range candidates {
+		names = append(names, g.Ref.Name)
+	}
+	return "several configurations have one of that name, and nothing tells which it was: " + strings.Join(names, ", ")
 }

@@ -69,7 +69,7 @@ func webhookRefuses(s *snapshot.Snapshot, o stuck.Object) (diagnose.Finding, boo
 	if r, ok := refused(s, o, diagnose.Text{All: []string{"admission webhook", "denied the request"}}); ok {
 		name := named(r.text, "webhook ")
 		f := diagnose.Finding{Subject: o.Ref, Confidence: r.confidence, Evidence: r.evidence, Decide: r.decide()}
-		if g, ok := gate(gates, name); ok {
+		if g, ok := gate(gates, name, r.text); ok {
 			f.Subject = g.Ref
 		}
 		f.Message = fmt.Sprintf("Webhook %s refuses new pods: %s. So %s.", orUnnamed(name), sentence(said(r.text, "denied the request")), lack(o))
@@ -94,8 +94,11 @@ func doesNotAnswer(s *snapshot.Snapshot, o stuck.Object, r refusal, gates []admi
 	name := named(r.text, "webhook ")
 	f := diagnose.Finding{Subject: o.Ref, Confidence: r.confidence, Evidence: r.evidence, Decide: r.decide()}
 	why := failure(r.text)
-	if g, ok := gate(gates, name); ok {
+	if g, ok := gate(gates, name, r.text); ok {
 		f.Subject = g.Ref
+		if r.confidence != diagnose.Certain && g.Backend.State == admission.Up {
+			f.Confidence = diagnose.Possible // it may be over
+		}
 		f.Evidence = append(f.Evidence, g.Backend.Evidence...)
 		if g.Backend.State == admission.Down {
 			why = g.Backend.Why
@@ -198,12 +201,23 @@ func orUnnamed(name string) string {
 	return name
 }
 
-func gate(gates []admission.Gate, name string) (admission.Gate, bool) {
-	i := slices.IndexFunc(gates, func(g admission.Gate) bool { return g.Name == name && name != "" })
-	if i < 0 {
+// gate finds the webhook of a name among those that are asked. Those of several configurations may have the same: the host that the API server called
+// tells them apart. Where that is not said, and several are left, it is none of them for sure.
+func gate(gates []admission.Gate, name, text string) (admission.Gate, bool) {
+	if name == "" {
 		return admission.Gate{}, false
 	}
-	return gates[i], true
+	list := slices.DeleteFunc(slices.Clone(gates), func(g admission.Gate) bool { return g.Name != name })
+	if r, ok := admission.Recognize(text); ok && r.Kind == admission.Unreachable {
+		if host := r.Host(); host != "" {
+			list = atHost(list, host)
+		}
+		list = prefer(list, func(g admission.Gate) bool { return g.Fail })
+	}
+	if len(list) != 1 {
+		return admission.Gate{}, false
+	}
+	return list[0], true
 }
 
 // isOwnServer tells whether the webhook's Service would select the pods that the webhook is asked about.

@@ -3,6 +3,7 @@ package control
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 
@@ -59,34 +60,39 @@ func webhookUnavailableCluster(s *snapshot.Snapshot, r scope.Result) []diagnose.
 	var out []diagnose.Finding
 	for _, p := range all(r) {
 		var spoken []diagnose.Evidence
-		named := map[string]bool{}
+		why := ""
+		named, unclear := map[place]bool{}, map[string]bool{}
 		for _, h := range heardOf(s, p.Pod) {
 			if h.Kind != admission.Unreachable {
 				continue
 			}
-			named[h.Name] = true
-			if g, ok := configured(s, h.Refusal); ok {
+			g, candidates, ok := configured(s, chain, p.Pod, h.Refusal)
+			if ok {
+				named[place{g.Ref, g.Name}] = true
 				w := met.at(g)
 				w.add(p, true)
 				w.spoken = append(w.spoken, h.evidence)
 				continue
 			}
+			unclear[h.Name] = unclear[h.Name] || len(candidates) > 0
+			why = whose(candidates)
 			spoken = append(spoken, h.evidence)
 		}
-		if len(spoken) > 0 { // its configuration was not read, or was deleted since
+		if len(spoken) > 0 {
 			out = append(out, diagnose.Finding{
 				Subject: p.Ref, Explains: []snapshot.Ref{p.Ref}, Evidence: spoken, Confidence: diagnose.Fresh(s, diagnose.Certain, spoken),
-				Message: fmt.Sprintf("The API server refuses what pod %s waits for, because it fails to call an admission webhook; its configuration was not read, or does not exist any more.", p.Ref.Name),
+				Message: fmt.Sprintf("The API server refuses what pod %s waits for, because it fails to call an admission webhook (%s); %s.", p.Ref.Name, failure(spoken[0].Value), why),
 			})
 		}
 		for _, n := range nextWrites(s, p) {
 			for _, g := range chain.Gates(p.Object, n.Op, n.Subresource) {
 				if g.Blocks() && (g.Kind == admission.MutatingWebhook || g.Kind == admission.ValidatingWebhook) {
-					w := met.at(g)
-					w.gate = g // with what is known of its server
-					if !named[g.Name] {
-						w.add(p, g.Sure && g.Backend.Found)
+					if named[place{g.Ref, g.Name}] || unclear[g.Name] {
+						continue // that is said already
 					}
+					w := met.at(g)
+					w.gate = g // with its conditions
+					w.add(p, g.Sure && g.Backend.Found)
 				}
 			}
 		}
@@ -97,14 +103,42 @@ func webhookUnavailableCluster(s *snapshot.Snapshot, r scope.Result) []diagnose.
 	return out
 }
 
+// newestOf is when the newest of the events was seen last.
+func newestOf(evidence []diagnose.Evidence) time.Time {
+	var out time.Time
+	for _, e := range evidence {
+		if e.Last.After(out) {
+			out = e.Last
+		}
+	}
+	return out
+}
+
 // unavailable is the finding about a webhook that does not answer.
 func unavailable(s *snapshot.Snapshot, w *inWay) diagnose.Finding {
 	g := w.gate
 	f := diagnose.Finding{Subject: g.Ref, Explains: w.explains, Evidence: slices.Concat(g.Backend.Evidence, w.spoken)}
-	f.Evidence = append(f.Evidence, diagnose.Evidence{Object: g.Ref.String(), Field: "webhooks[" + g.Name + "].failurePolicy", Value: string(admissionv1.Fail)})
+	policy := string(admissionv1.Fail)
+	if !g.Fail {
+		policy = string(admissionv1.Ignore)
+	}
+	f.Evidence = append(f.Evidence, diagnose.Evidence{Object: g.Ref.String(), Field: "webhooks[" + g.Name + "].failurePolicy", Value: policy})
 	const decide = "Change the pod's status with --dry-run=server: the answer names the webhook if it is in the way."
 	why := g.Backend.Why
+	fresh := diagnose.Fresh(s, diagnose.Certain, w.spoken) == diagnose.Certain
 	switch {
+	case len(w.spoken) > 0 && (!g.Fail || !fresh && g.Backend.State == admission.Up):
+		now := why
+		if !g.Fail {
+			now = "its failurePolicy is Ignore"
+		}
+		f.Confidence, f.Decide, f.Alternatives = diagnose.Possible, decide, w.others
+		f.Message = fmt.Sprintf("Webhook %q refused changes to pods, last %s ago, because the API server failed to call it (%s). By now %s, so that may be over. It was in the way of %s: %s.",
+			g.Name, scope.Short(s.Now().Sub(newestOf(w.spoken))), failure(w.spoken[0].Value), now, count(len(f.Explains), "stuck pod"), some(f.Explains))
+		if len(namespacesOf(f.Explains)) > 1 {
+			f.Reach = scope.ReachCluster
+		}
+		return f
 	case len(w.spoken) > 0:
 		f.Confidence = diagnose.Fresh(s, diagnose.Certain, w.spoken)
 		if g.Backend.State != admission.Down {

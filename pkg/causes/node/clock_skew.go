@@ -64,13 +64,14 @@ func clockSkew() diagnose.Cause {
 				// crypto/x509 says at which side of its time the certificate is seen.
 				saying("x509: certificate has expired or is not yet valid", " is before "),
 				saying("clock difference against peer", "too high"), // etcd
-				saying("Marking clocksource", "unstable because the skew is too large"),
 			),
-			// chronyd and ntpd name the seconds: a minute and more is what certificates and tokens do not forgive.
-			diagnose.LogMatch{Text: saying("System clock wrong by"), Pattern: `wrong by -?(\d{3,}|[6-9]\d)\.`, Confidence: diagnose.Certain},
-			diagnose.LogMatch{Text: saying("System clock was stepped by"), Pattern: `stepped by -?(\d{3,}|[6-9]\d)\.`, Confidence: diagnose.Certain},
-			diagnose.LogMatch{Text: saying("ntpd", "time reset "), Pattern: `time reset [+-]?(\d{3,}|[6-9]\d)\.`, Confidence: diagnose.Certain},
+			// chronyd and ntpd name the seconds: a minute and more is what certificates and tokens do not forgive. Right
+			// after a start that is how the clock is put right.
+			diagnose.LogMatch{Text: saying("System clock wrong by"), Pattern: `wrong by -?(\d{3,}|[6-9]\d)\.`, Confidence: diagnose.Likely},
+			diagnose.LogMatch{Text: saying("System clock was stepped by"), Pattern: `stepped by -?(\d{3,}|[6-9]\d)\.`, Confidence: diagnose.Likely},
+			diagnose.LogMatch{Text: saying("ntpd", "time reset "), Pattern: `time reset [+-]?(\d{3,}|[6-9]\d)\.`, Confidence: diagnose.Likely},
 		), fittingLines([]string{"kubelet-client-cert-expired"}, "What timedatectl or chronyc tracking says of the node's clock.",
-			saying("NTP synchronized: no"), saying("System clock synchronized: no"), saying("time jump detected"))...),
+			saying("NTP synchronized: no"), saying("System clock synchronized: no"), saying("time jump detected"),
+			saying("Marking clocksource", "unstable because the skew is too large"))...),
 	}
 }

@@ -91,24 +91,29 @@ func machineUp(s *snapshot.Snapshot, n *corev1.Node) (diagnose.Evidence, bool) {
 func deadKubeletLines() []diagnose.LogMatch {
 	out := certainLines(
 		// Reasons for which a kubelet does not start (cmd/kubelet/app/server.go and what it calls).
-		saying("misconfiguration: kubelet cgroup driver"), saying("running with swap on is not supported"), saying("failed to load kubelet config file"),
+		saying("misconfiguration: kubelet cgroup driver"), saying("running with swap on is not supported", "fail-swap-on"), saying("failed to load kubelet config file"),
 		saying("failed to validate kubelet flags"), saying("failed to load kubelet dropin file"), saying("failed to parse kubelet flag"), saying("failed to construct kubelet dependencies"),
-		saying("unable to load client CA file"), saying("unknown command line flag"), saying("invalid configuration: cgroup-root"), saying("Failed to initialize CSINode after retrying"),
+		saying("unable to load client CA file"), saying("unknown command line flag", "kubelet"), saying("invalid configuration: cgroup-root"), saying("Failed to initialize CSINode after retrying"),
 		diagnose.Text{All: []string{"failed to validate kubelet configuration"}, None: []string{"cgroup v1"}},
 	)
 	// systemd says that it ended, and not why; a kubelet that cannot start because of something below it says that.
 	out = append(out, logLines(diagnose.Likely, []string{"kubelet-client-cert-expired", "rejected-cgroup-v1", "cgroup-systemd-failure", "inotify-fd-exhaustion"},
 		"What the kubelet itself logged last before it ended.",
 		saying("kubelet.service entered failed state"), saying("kubelet.service: Start request repeated too quickly"), saying("kubelet.service: Failed with result"),
-		saying("kubelet.service: main process exited"), saying("kubelet.service: Scheduled restart job"), saying("kubelet.service holdoff time over, scheduling restart"),
+		saying("kubelet.service: main process exited"),
 		saying("daemon-kubelite.service: Main process exited"), saying("k3s-agent.service: Main process exited"), saying("rke2-agent.service: Main process exited"),
 		saying("k0sworker.service: Main process exited"),
 		diagnose.Text{All: []string{"failed to run Kubelet"}, None: []string{"bootstrap", "cgroup v1", "x509", "certificate", "swap on", "misconfiguration"}},
 		saying("Failed to start ContainerManager"), saying("Failed to start cAdvisor"), saying("failed to create kubelet: "),
 	)...)
 	out = append(out, likelyLines(
-		saying("Stopped kubelet: The Kubernetes Node Agent"), saying("Stopped kubelet.service"),
 		diagnose.Text{All: []string{"Out of memory: Kill"}, Any: []string{"(kubelet)", "(kubelite)", "(k3s-agent)", "(hyperkube)"}},
+	)...)
+	// Once is an update, a new configuration or a node that is shut down; ten times is a kubelet that does not stay.
+	out = append(out, diagnose.LogMatch{Text: saying("kubelet.service: Scheduled restart job"), Pattern: `restart counter is at [1-9]\d`, Confidence: diagnose.Likely})
+	out = append(out, fittingLines([]string{"node-shutdown-graceful"}, "Whether the kubelet is started again and stays: journalctl -u kubelet.",
+		saying("Stopped kubelet: The Kubernetes Node Agent"), saying("Stopped kubelet.service"),
+		saying("kubelet.service: Scheduled restart job"), saying("kubelet.service holdoff time over, scheduling restart"),
 	)...)
 	// A lister that is empty because nothing can be listed: the node is not registered, or the API server refuses or is not reached.
 	out = append(out, fittingLines([]string{"kubelet-client-cert-expired", "clock-skew", "control-plane-down", "node-object-deleted-kubelet-alive"},

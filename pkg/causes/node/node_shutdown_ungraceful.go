@@ -42,12 +42,10 @@ func nodeShutdownUngraceful() diagnose.Cause {
 			},
 		},
 		Node: findUngraceful,
-		Log: append(
-			// Said at the next start: journald closes its files when the machine goes down in order.
-			likelyLines(saying("corrupted or uncleanly shut down, renaming and replacing")),
-			fittingLines([]string{"node-shutdown-graceful"}, "Whether the log before it ends with an orderly shutdown, or in the middle of things.",
-				diagnose.Text{All: []string{"has been rebooted, boot id"}}, diagnose.Text{All: []string{"-- Reboot --"}}, diagnose.Text{All: []string{"Fs was not properly unmounted"}})...,
-		),
+		Log: fittingLines([]string{"node-shutdown-graceful"}, "Whether the log before it ends with an orderly shutdown, or in the middle of things.",
+			// Said at the next start: journald closes its files when the machine goes down in order, mostly.
+			saying("corrupted or uncleanly shut down, renaming and replacing"),
+			diagnose.Text{All: []string{"has been rebooted, boot id"}}, diagnose.Text{All: []string{"-- Reboot --"}}, diagnose.Text{All: []string{"Fs was not properly unmounted"}}),
 	}
 }
 

@@ -36,11 +36,12 @@ func forceDeleteDoubleWriter() diagnose.Cause {
 		Pod: findPredecessor,
 		Log: append(
 			likelyLines(
-				saying("Clean up containers for orphaned pod"), saying("Pod is orphaned and still running, began terminating"),
+				saying("Pod is orphaned and still running, began terminating"),
 				saying("Pod is orphaned and still terminating"), saying("Orphaned running pod terminating without grace period"),
 			),
 			fittingLines([]string{"d-state-process", "runtime-state-desync"}, "Whether it is said of the same pod again and again: then its containers cannot be ended; once is the usual end of a pod that was deleted by force.",
-				saying("Killing unwanted pod"))...,
+				// pkg/kubelet/kubelet_pods.go, for every pod that was deleted while the kubelet did not run.
+				saying("Clean up containers for orphaned pod"), saying("Killing unwanted pod"))...,
 		),
 	}
 }
@@ -52,9 +53,8 @@ func findPredecessor(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool)
 	}
 	f := diagnose.Finding{Confidence: diagnose.Likely}
 	host := ""
-	for _, e := range s.AllEvents() {
-		r := e.Regarding
-		if r.Kind != snapshot.Pod || r.Namespace != p.Ref.Namespace || r.Name != p.Ref.Name || r.UID == "" || r.UID == p.Object.UID {
+	for _, e := range s.Events(snapshot.Ref{Kind: snapshot.Pod, Namespace: p.Ref.Namespace, Name: p.Ref.Name}) { // of any UID
+		if r := e.Regarding; r.UID == "" || r.UID == p.Object.UID {
 			continue
 		}
 		if e.Component != "kubelet" || e.Host == "" || e.Host == p.Node || !e.Last.After(p.Object.CreationTimestamp.Time) {

@@ -59,11 +59,12 @@ func kernelHungTask() diagnose.Cause {
 		},
 		Log: append(
 			fittingHangs(),
-			certainLines(
+			append(certainLines(
 				saying("BUG: soft lockup"), saying("hard LOCKUP"), saying("kernel BUG at"), saying("BUG: unable to handle"), saying("BUG: kernel NULL pointer"),
-				saying("self-detected stall"), saying("detected stalls on CPUs"), saying("Kernel panic - not syncing"), saying("general protection fault: 0000"),
-				saying("divide error: 0000"), saying("BUG: scheduling while atomic"), saying("Oops: 0"),
-			)...,
+				saying("rcu", "self-detected stall on "), saying("detected stalls on CPUs"), saying("Kernel panic - not syncing"), saying("general protection fault: 0000"),
+				saying("divide error: 0000"), saying("BUG: scheduling while atomic"),
+			),
+				diagnose.LogMatch{Text: saying("Oops: 0"), Pattern: `\boops: 0`, Confidence: diagnose.Certain})...,
 		),
 	}
 }

@@ -36,8 +36,8 @@ func nodeDiskFailing() diagnose.Cause {
 		Node: findDiskByNode,
 		Log: append(
 			likelyLines(
-				saying("Remounting filesystem read-only"), saying("EXT4-fs error"), saying("Buffer I/O error"), saying("blk_update_request: I/O error"),
-				saying("I/O error, dev "), saying("critical medium error"), saying("structure needs cleaning"), saying("metadata I/O error"),
+				saying("Remounting filesystem read-only"), onDisk("EXT4-fs error"), onDisk("Buffer I/O error"), onDisk("blk_update_request: I/O error"),
+				onDisk("I/O error, dev "), saying("critical medium error"), saying("structure needs cleaning"), saying("metadata I/O error"),
 				diagnose.Text{All: []string{"XFS ", "Shutting down filesystem"}}, diagnose.Text{All: []string{"XFS ", "Corruption of in-memory data"}},
 				podDirectory("read-only file system", "input/output error", "structure needs cleaning"),
 			),
@@ -45,6 +45,11 @@ func nodeDiskFailing() diagnose.Cause {
 				saying("CE memory read error"), saying("Machine check events logged"), saying("Hardware Error"))...,
 		),
 	}
+}
+
+// onDisk is an error of a device that is no floppy, no drive for compact discs and no file: those without a medium, and the snaps of Ubuntu, always have some.
+func onDisk(says string) diagnose.Text {
+	return diagnose.Text{All: []string{says}, None: []string{"dev fd0", "dev sr", "dev loop", "device fd0", "device sr", "device loop"}}
 }
 
 // findDiskByPod goes by what kubelet and runtime say when they cannot write where they keep their own things.

@@ -99,6 +99,7 @@ func findNoChild(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool) {
 func outOfProcesses() []diagnose.LogMatch {
 	decide := "Which limit it is: for the unit that complains, systemctl show -p TasksCurrent -p TasksMax and /proc/<pid>/limits (max processes); for all, " +
 		"the threads in /proc/loadavg beside kernel.pid_max and kernel.threads-max; for one pod, pids.current beside pids.max of its cgroup."
+	cgroup := "The cgroup that the line names: a pod's (kubepods) hits its limit alone, that of a unit such as containerd.service or kubelet.service hits every pod of the node."
 	again := func(parts ...string) diagnose.LogMatch {
 		return diagnose.LogMatch{
 			Text: diagnose.Text{All: []string{"resource temporarily unavailable"}, Any: parts}, Confidence: diagnose.Certain, Decide: decide,
@@ -117,8 +118,15 @@ func outOfProcesses() []diagnose.LogMatch {
 		{Text: diagnose.Text{All: []string{"failed to create new OS thread", "errno=11"}}, Confidence: diagnose.Certain, Decide: decide},
 		{Text: diagnose.Text{All: []string{"may need to increase max user processes"}}, Confidence: diagnose.Certain, Decide: decide},
 		// The kernel, for a pids cgroup: of a unit or of a pod (kernel/cgroup/pids.c).
-		{Text: diagnose.Text{All: []string{"fork rejected by pids controller"}}, Confidence: diagnose.Certain, Decide: "The cgroup that the line names: a pod's " +
-			"(kubepods) hits its limit alone, that of a unit such as containerd.service or kubelet.service hits every pod of the node."},
+		{
+			Text:       diagnose.Text{All: []string{"fork rejected by pids controller", "/system.slice"}, None: []string{"kubepods", "/docker-"}},
+			Confidence: diagnose.Certain, Decide: cgroup,
+		},
+		{Text: diagnose.Text{All: []string{"fork rejected by pids controller"}, None: []string{"kubepods", "/docker"}}, Decide: cgroup},
+		{
+			Text:       diagnose.Text{All: []string{"fork rejected by pids controller"}, Any: []string{"kubepods", "/docker"}},
+			Confidence: diagnose.Possible, Alternatives: []string{"crashloop"}, Decide: cgroup,
+		},
 		// Cut lines, or with another error: EPERM is a seccomp profile that does not know clone3, ENOMEM memory or, on kernels before 4.0, pid_max as well.
 		{Text: diagnose.Text{All: []string{"failed to create new OS thread"}, None: []string{"errno=1)", "errno=12)"}}, Decide: decide},
 		{Text: diagnose.Text{All: []string{"pthread_create failed"}, None: []string{"operation not permitted", "cannot allocate memory"}}, Decide: decide},

@@ -71,7 +71,9 @@ func hungRuntimeLines() []diagnose.LogMatch {
 	out = append(out, likelyLines(
 		saying("server is not initialized yet"), // containerd's, until it has recovered what it knew
 		saying("Cannot connect to the Docker daemon"), saying("grpc: the connection is unavailable"), saying("docker.sock: connect: connection refused"),
-		diagnose.Text{All: []string{"Status from runtime service failed"}}, diagnose.Text{All: []string{"Version from runtime service failed"}},
+		// Of a container or sandbox that was just removed, that is no more than an answer.
+		diagnose.Text{All: []string{"Status from runtime service failed"}, None: []string{"NotFound", "not found", "No such container"}},
+		diagnose.Text{All: []string{"Version from runtime service failed"}},
 		diagnose.Text{All: []string{"ListPodSandbox with filter", "from runtime service failed"}, None: []string{"larger than max"}},
 		diagnose.Text{All: []string{"ListContainers with filter", "from runtime service failed"}, None: []string{"larger than max"}},
 		diagnose.Text{All: []string{"Failed to list pod sandboxes"}, None: []string{"larger than max"}},

@@ -39,7 +39,7 @@ func runtimeStateDesync() diagnose.Cause {
 		},
 		Log: append(
 			likelyLines(
-				saying("process already finished: not found"), saying("task must be stopped before deletion"), saying("cannot exec in a stopped state"),
+				saying("process already finished: not found"), saying("task must be stopped before deletion"),
 				saying("detected running containers after a successful KillPod"),
 				saying("container is not created or running", "container process not found"), // CRI-O
 				diagnose.Text{All: []string{"StopContainer"}, Any: []string{"ttrpc: closed"}},
@@ -48,6 +48,7 @@ func runtimeStateDesync() diagnose.Cause {
 				saying("Shim ttrpc connection closed when stopping container"),
 			),
 			fittingLines([]string{"runtime-hung", "pid-thread-exhaustion"}, "Whether the shim of that container ended (ps), of its own or by the kernel's OOM killer, or containerd was restarted at the time.",
+				saying("cannot exec in a stopped"), // by probes, in the moment in which a container ends
 				saying("ttrpc: closed"), saying("failed to get task for container"),
 				saying("Failed to handle backOff event", "TaskExit"), saying("ailed to handle container TaskExit event"))...,
 		),

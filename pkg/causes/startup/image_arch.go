@@ -71,7 +71,7 @@ func foreignProcessor(s *snapshot.Snapshot, p stuck.Pod) (diagnose.Finding, bool
 		if c.State.Running != nil {
 			continue // it started since
 		}
-		reason, message, field := "", "", ""
+		var reason, message, field string
 		switch w, t, l := c.State.Waiting, c.State.Terminated, c.LastTerminationState.Terminated; {
 		case w != nil && format.Match(w.Message):
 			reason, message, field = w.Reason, w.Message, "state.waiting"

@@ -51,7 +51,12 @@ func imageRateLimit() diagnose.Cause {
 			}, true
 		},
 		Log: []diagnose.LogMatch{
-			{Text: diagnose.Text{Any: []string{"toomanyrequests", "429 Too Many Requests", "429 (Too Many Requests)", "pull rate limit"}}, Confidence: diagnose.Certain},
+			{Text: diagnose.Text{Any: []string{"toomanyrequests", "pull rate limit"}}, Confidence: diagnose.Certain},
+			// Whatever speaks HTTP may be told so: it must be about an image.
+			{
+				Text: diagnose.Text{Any: []string{"429 Too Many Requests", "429 (Too Many Requests)"}}, Pattern: `pull|image|manifest|registry|/v2/|blobs/`,
+				Confidence: diagnose.Certain,
+			},
 			{Text: diagnose.Text{All: []string{"pull QPS exceeded"}}},
 		},
 	}

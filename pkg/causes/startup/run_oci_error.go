@@ -88,6 +88,7 @@ func runOCIError() diagnose.Cause {
 				None: []string{
 					"resource temporarily unavailable", "no space left on device", "apparmor", "seccomp", "cgroup", "cannot allocate memory", "too many open files", "transport endpoint", "input/output error", "stale", "CDI device",
 					"unable to signal init", "device or resource busy", "permission denied: unknown: kill", "exec format error",
+					"OCI runtime exec failed", "exec failed: ", "ExecSync", // a probe's or a person's command, and not the container
 				},
 			}},
 			{Text: diagnose.Text{Any: []string{"nvidia-container-cli: initialization error", "nvidia-container-cli: requirement error", "is not a shared or slave mount", "is not a shared mount"}}},

@@ -38,8 +38,14 @@ func csiDriverNotRegistered() diagnose.Cause {
 		},
 		Pod: findUnregistered,
 		Log: []diagnose.LogMatch{
-			{Text: unregistered, Confidence: diagnose.Certain},
-			{Text: noSocket},
+			// Said for a moment after each start of the node, too: the driver's pod starts after the kubelet.
+			{Text: unregistered},
+			{Text: diagnose.Text{All: noSocket.All, Any: noSocket.Any, None: append([]string{"-reg.sock"}, noSocket.None...)}},
+			{
+				Text:       diagnose.Text{All: append([]string{"-reg.sock"}, noSocket.All...), Any: noSocket.Any, None: noSocket.None},
+				Confidence: diagnose.Possible, Alternatives: []string{"kubelet-restart-volume-reconstruct"},
+				Decide: "Whether the line goes on: the kubelet says it once or twice whenever the driver's pod is replaced.",
+			},
 			{Text: diagnose.Text{Any: []string{"RegisterPlugin error", "failed to get plugin info using RPC GetInfo at socket", "Registration process failed with error", "plugin registration failed"}, None: []string{"dra.sock", "device-plugin", "DRA plugin"}}},
 		},
 	}

@@ -42,7 +42,11 @@ func fuseEndpointDead() diagnose.Cause {
 			Say:        "A mount of pod {namespace}/{pod} on node {node} leads to a FUSE daemon that is gone.",
 		},
 		Log: []diagnose.LogMatch{
-			{Text: diagnose.Text{All: []string{"transport endpoint is not connected"}}},
+			{
+				// Sockets fail with the same words: it must be about a path.
+				Text:    diagnose.Text{All: []string{"transport endpoint is not connected"}, None: []string{"getpeername", "sshd[", "setsockopt", "shutdown"}},
+				Pattern: `mount|volume|\bl?stat\b|/kubelet/|/pods/|\bfuse|fuse\b|s3fs|gluster|ceph|cannot access|readlink|/[^ :]*: transport endpoint`,
+			},
 			{Text: aborted},
 			{Text: refused},
 			{Text: diagnose.Text{All: []string{"error while creating mount source path", "file exists"}}},

@@ -48,7 +48,7 @@ func hungFsMount() diagnose.Cause {
 		},
 		Pod: findHungMount,
 		Log: []diagnose.LogMatch{
-			{Text: inProgress},
+			{Text: inProgress, Pattern: `volume|mount|csi|rpc error|stag(e|ing)|publish|pvc-`}, // snapd and NetworkManager have things in progress as well
 			{Text: unanswered},
 			{
 				// The kernel's Ceph client, and what the ceph tools say of it.

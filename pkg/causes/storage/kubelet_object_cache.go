@@ -54,7 +54,11 @@ func kubeletObjectCache() diagnose.Cause {
 			return f, len(f.Evidence) > 0
 		},
 		Log: []diagnose.LogMatch{
-			{Text: diagnose.Text{Any: []string{"failed to sync configmap cache", "failed to sync secret cache", "couldn't propagate object cache"}}},
+			{
+				Text:       diagnose.Text{Any: []string{"failed to sync configmap cache", "failed to sync secret cache", "couldn't propagate object cache"}},
+				Confidence: diagnose.Possible, Alternatives: []string{"control-plane-down"},
+				Decide: "Whether the line goes on for more than two minutes after the kubelet started: until its watches are up it is usual.",
+			},
 			{
 				Text: diagnose.Text{All: []string{"object", "not registered"}}, Pattern: `object \\*"[^"]*"/\\*"[^"]*" not registered`,
 				Confidence: diagnose.Possible, Alternatives: []string{"configmap-or-secret-missing"},

@@ -1,6 +1,8 @@
 package storage
 
 import (
+	"slices"
+
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
@@ -50,7 +52,12 @@ func missingMountHelper() diagnose.Cause {
 func helperLines() []diagnose.LogMatch {
 	var out []diagnose.LogMatch
 	for _, t := range noHelper() {
-		out = append(out, diagnose.LogMatch{Text: t})
+		m := diagnose.LogMatch{Text: diagnose.Text{All: t.All, Any: t.Any, None: append([]string{"skip loading plugin", "skip plugin", "mkfs.erofs"}, t.None...)}} // containerd's, at its start
+		if slices.Contains(t.All, "modprobe") {
+			// At the start of a machine many modules are tried in vain.
+			m.Pattern = `mountvolume|mountdevice|\b(rbd|ceph|nfs|nfsv?[34]|cifs|iscsi_tcp|ib_iser|dm[-_](multipath|crypt|thin[-_]pool|snapshot)|nvme[-_](tcp|rdma|fabrics)|drbd|nbd|lustre|xfs)\b`
+		}
+		out = append(out, m)
 	}
 	return out
 }

@@ -36,7 +36,12 @@ func mountLeakedIntoOtherNamespace() diagnose.Cause {
 		},
 		Pod: findLeakedMount,
 		Log: []diagnose.LogMatch{
-			{Text: diagnose.Text{Any: busy.Any, None: append([]string{"MountVolume.SetUp", "MountVolume.MountDevice", "mount failed"}, busy.None...)}},
+			{
+				Text: diagnose.Text{Any: busy.Any, None: append([]string{"MountVolume.SetUp", "MountVolume.MountDevice", "mount failed"}, busy.None...)},
+				// Devices, modules and the node's own disks are busy as well, at each start and end of the machine.
+				Pattern: `un(mount|map)(volume|device)|teardown|netns|unlinkat|/kubelet/|/pods/|kubernetes\.io~|globalmount|sandbox|rootfs|root filesystem|remove filesystem|` +
+					`/var/lib/(docker|containerd|containers)|/run/(containerd|docker|containers)|/shm\b|/merged\b`,
+			},
 		},
 	}
 }

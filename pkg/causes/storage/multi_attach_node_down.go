@@ -57,8 +57,16 @@ func multiAttachNodeDown() diagnose.Cause {
 				Evidence:  append(h.said, volume.AttachmentEvidence(h.va)),
 				ClearsWhy: forcedDetach,
 			}
-			if gone(s, node, p.Ref.Namespace, h.Claim) {
-				f.ClearsBy = s.Now().Add(maxWaitForUnmount)
+			if gone(s, node, p.Ref.Namespace, h.Claim) && !p.Since.IsZero() && h.va.DeletionTimestamp == nil {
+				// The clock began when the old pod's object was gone, which is hardly later than when this pod began to wait for its volume.
+				switch by := p.Since.Add(maxWaitForUnmount); {
+				case by.After(s.Now()):
+					f.ClearsBy = by
+				default:
+					f.Message += " No pod there uses it any more, and the forced detach is overdue, unless the old pod's object went only lately: " +
+						"it is disabled (--disable-force-detach-on-timeout), or kube-controller-manager does not get to it."
+					f.ClearsWhy = forcedDetach + "; counted from when this pod began to wait, that is overdue"
+				}
 			}
 			return f, true
 		},

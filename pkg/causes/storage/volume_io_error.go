@@ -44,7 +44,10 @@ func volumeIOError() diagnose.Cause {
 		Log: []diagnose.LogMatch{
 			{Text: damaged, Alternatives: []string{"hung-fs-mount"}, Decide: "What the kernel logs of the device at that time: dmesg."},
 			{
-				Text:         diagnose.Text{Any: []string{"Buffer I/O error", "blk_update_request: I/O error", "I/O error, dev ", "EXT4-fs error", "Remounting filesystem read-only", "metadata I/O error", "Metadata corruption detected"}},
+				Text: diagnose.Text{
+					Any:  []string{"Buffer I/O error", "blk_update_request: I/O error", "I/O error, dev ", "EXT4-fs error", "Remounting filesystem read-only", "metadata I/O error", "Metadata corruption detected"},
+					None: []string{"dev fd0", "dev sr", "dev loop", "device fd0", "device sr", "device loop"}, // drives without a medium, and snaps
+				},
 				Alternatives: []string{"node-disk-failing"}, Decide: "Whether the device that the line names is a volume's, or the node's own: lsblk.",
 			},
 			{Text: diagnose.Text{All: []string{"XFS ("}, Any: []string{"shutting down filesystem", "Filesystem has been shut down", "log I/O error"}}},

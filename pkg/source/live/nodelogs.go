@@ -435,6 +435,10 @@ func (r *logReader) one(ctx context.Context, name string, onlyNew bool) (whole b
 		cut = fmt.Sprintf("only its last %d MiB; line numbers count from there", most>>20)
 	}
 	r.stream(&s, LogStream{Name: "file " + name + " of node " + r.node, Reader: io.LimitReader(body, most), Written: written}, cut)
+	if cut == "" && s.Reason == "" && s.Bytes >= most && size != most && resp.ContentLength != most {
+		cut = fmt.Sprintf("only %d MiB of it: the answer does not say how long it is", most>>20)
+		s.Reason = cut
+	}
 	r.sources = append(r.sources, s)
 	return cut == ""
 }

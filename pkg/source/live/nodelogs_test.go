@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -133,8 +134,8 @@ func TestNothingElseGetsThroughTheClientOfLogs(t *testing.T) {
 			t.Errorf("%s: %v, want ErrNotALog", what, err)
 		}
 	}
-	if len(k.asked) != 0 {
-		t.Errorf("the server saw %v", k.asked)
+	if len(k.asked()) != 0 {
+		t.Errorf("the server saw %v", k.asked())
 	}
 }
 
@@ -151,11 +152,22 @@ type kubelet struct {
 	units  map[string]string // nil: ?query= is not served
 	dir    string            // /var/log
 	refuse func(http.ResponseWriter, *http.Request) bool
-	asked  []string
+
+	mu   sync.Mutex
+	seen []string
+}
+
+// asked lists the requests that came, in order.
+func (k *kubelet) asked() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.seen)
 }
 
 func (k *kubelet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	k.asked = append(k.asked, r.Method+" "+r.URL.String())
+	k.mu.Lock()
+	k.seen = append(k.seen, r.Method+" "+r.URL.String())
+	k.mu.Unlock()
 	path, ok := strings.CutPrefix(r.URL.Path, "/api/v1/nodes/worker-1/proxy/logs/")
 	if !ok {
 		http.NotFound(w, r)
@@ -262,7 +274,7 @@ func TestUnitsAreAskedForAndTheKernelsLogIsAFile(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	// Kubelet loses the zone of sinceTime: a node west of UTC must not lose lines by it.
-	if q := k.asked[0]; !strings.Contains(q, "query=kubelet") || !strings.Contains(q, "tailLines=100000") || !strings.Contains(q, "sinceTime=2026-02-28T22%3A00%3A00Z") {
+	if q := k.asked()[0]; !strings.Contains(q, "query=kubelet") || !strings.Contains(q, "tailLines=100000") || !strings.Contains(q, "sinceTime=2026-02-28T22%3A00%3A00Z") {
 		t.Errorf("asked %s", q)
 	}
 }
@@ -271,8 +283,8 @@ func TestAKubeletThatServesNoUnitsGivesItsFiles(t *testing.T) {
 	k := &kubelet{dir: varLog(t, map[string]string{"messages": "m1\n", "kubelet.log": "k1\nk2\n", "kern.log": "n1\n", "containers/": ""})}
 	got, sources := readAll(t, k.logs(t), LogQuery{})
 	expect(t, sources, "unit kubelet 200: this kubelet does not serve units", "file kubelet.log 206 read 2", "file messages 206 read 1")
-	if len(k.asked) != 3 {
-		t.Errorf("its answer was the list already: asked %q", k.asked)
+	if len(k.asked()) != 3 {
+		t.Errorf("its answer was the list already: asked %q", k.asked())
 	}
 	if len(got) != 2 {
 		t.Errorf("got %q", got)
@@ -393,8 +405,8 @@ func TestWhyNothingCouldBeReadIsSaidExactly(t *testing.T) {
 			k := &kubelet{units: map[string]string{}, refuse: c.refuse}
 			_, sources := readAll(t, k.logs(t), LogQuery{Stale: c.stale, State: c.state})
 			expect(t, sources, c.want...)
-			if len(k.asked) != c.asked {
-				t.Errorf("asked %q", k.asked)
+			if len(k.asked()) != c.asked {
+				t.Errorf("asked %q", k.asked())
 			}
 		})
 	}
