@@ -77,7 +77,7 @@ func TestADumpTellsTheSameOfTheOwnersOfFinalizers(t *testing.T) {
 		return out
 	}
 	want := say(whole)
-	if !slices.Contains(want, "slow certain table") || !slices.Contains(want, "gone certain table") || !slices.Contains(want, "slow certain writer") || !slices.Contains(want, "unknown possible crd-group") {
+	if !slices.Contains(want, "slow certain table") || !slices.Contains(want, "gone certain table") || !slices.Contains(want, "slow likely writer") || !slices.Contains(want, "unknown possible crd-group") {
 		t.Fatalf("the picture shows too little: %q", want)
 	}
 	for _, redact := range []bool{false, true} {

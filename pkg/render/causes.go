@@ -83,7 +83,7 @@ func (l LogLine) words() string {
 		s += ", without " + strings.Join(quoted(l.None), " or ")
 	}
 	if l.Pattern != "" {
-		s += " (as " + l.Pattern + ")"
+		s += " (as `" + l.Pattern + "`)"
 	}
 	return s + ": " + string(l.Confidence)
 }
