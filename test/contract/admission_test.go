@@ -162,6 +162,9 @@ func TestGatesAreWhatARealServerAsks(t *testing.T) {
 			}
 			for op, try := range operations(client, g.name) {
 				expected := slices.ContainsFunc(expectedGates(s, pod, op), func(x admission.Gate) bool {
+					if x.Backend.Suspect { // a kind of parameters that only this cluster's own API could have: the tool says no more than that it may be missing
+						return true
+					}
 					return x.Sure && (x.Blocks() || x.Kind == admission.ValidatingPolicy && x.Denies || x.Kind == admission.MutatingPolicy && op == opUpdate)
 				})
 				if expected != slices.Contains(g.want, op) {

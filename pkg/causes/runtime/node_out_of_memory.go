@@ -56,13 +56,15 @@ func findOutOfMemory(s *snapshot.Snapshot, g scope.Group) (diagnose.Finding, boo
 	}
 	since := s.Now().Add(-minRecent)
 	f.Evidence = nodeSaid(s, g.Node, since, "SystemOOM")
+	pressure := false
 	if n := s.Node(g.Node); n != nil {
 		if c := snapshot.NodeCondition(n, corev1.NodeMemoryPressure); c != nil && c.Status == corev1.ConditionTrue {
+			pressure = true
 			f.Evidence = append(f.Evidence, diagnose.NodeConditionEvidence(n, *c))
 		}
 	}
-	if len(f.Evidence) == 0 {
-		return f, false
+	if len(f.Evidence) == 0 || !pressure && workloads(pods) < 2 {
+		return f, false // a kubelet that starts reports the kernel's old kills as well, and one workload has reasons of its own
 	}
 	if len(f.Evidence) > 1 && workloads(pods) > 1 {
 		f.Confidence = diagnose.Likely

@@ -90,7 +90,7 @@ func hungRuntimeLines() []diagnose.LogMatch {
 		saying("containerd.sock: connect: no such file"), saying("crio.sock: connect: no such file"), saying("cri-dockerd.sock: connect: no such file"),
 		diagnose.Text{All: []string{"container runtime status check may not have completed yet"}},
 		diagnose.Text{All: []string{"PLEG is not healthy: pleg has yet to be successful"}},
-		diagnose.Text{All: []string{"skipping pod synchronization"}, None: []string{"network", "cni", "node is shutting down"}},
+		diagnose.Text{All: []string{"skipping pod synchronization"}, None: []string{"network", "cni", "node is shutting down", "yet to be successful"}},
 		diagnose.Text{All: []string{"Container runtime status is nil"}},
 		diagnose.Text{All: []string{"validate service connection"}},
 		diagnose.Text{All: []string{"Evented PLEG: "}, Any: []string{"exhausting event stream retries", "failed to get container events"}},
