@@ -63,8 +63,8 @@ func findOutOfMemory(s *snapshot.Snapshot, g scope.Group) (diagnose.Finding, boo
 			f.Evidence = append(f.Evidence, diagnose.NodeConditionEvidence(n, *c))
 		}
 	}
-	if len(f.Evidence) == 0 || !pressure && workloads(pods) < 2 {
-		return f, false // a kubelet that starts reports the kernel's old kills as well, and one workload has reasons of its own
+	if !pressure {
+		return f, false // a kubelet that starts reports the kernel's old kills as SystemOOM as well: they say nothing of now
 	}
 	if len(f.Evidence) > 1 && workloads(pods) > 1 {
 		f.Confidence = diagnose.Likely
