@@ -3,11 +3,14 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/causes"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/remedy"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/source"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/source/live"
@@ -94,9 +97,53 @@ and only with `+"`--logs`"+`: its other client cannot send such a request at all
 Without the right, copy the log from the node (`+"`journalctl --utc -o short-iso --since=-2h`"+`) and give it with `+"`--log-file`"+`. The logs of a node hold names of pods
 and images, and whatever its programs print.
 
-## Changing things
-
-No command of this version changes anything in a cluster, so there is no role for it.
 `, strings.Join(rules, "\n"), strings.Join(table, "\n"), live.LogsRole, live.LogsResource, live.LogsVerb, live.LogsVerb, live.LogsResource, "`nodes/log`")
+	if err != nil {
+		return err
+	}
+	return writeChanging(out)
+}
+
+// writeChanging prints the role for what changes a cluster.
+func writeChanging(out io.Writer) error {
+	var rules, table []string
+	for _, r := range remedy.Rights() {
+		group := r.Resource
+		if r.Group != "" {
+			group += "." + r.Group
+		}
+		for _, v := range r.Verbs {
+			table = append(table, fmt.Sprintf("| %s %s | %s |", v, group, r.Why))
+		}
+	}
+	var order []string
+	verbs := map[string][]string{}
+	for _, r := range remedy.Rights() {
+		key := fmt.Sprintf("- apiGroups: [%q]\n  resources: [%s]", r.Group, r.Resource)
+		if _, ok := verbs[key]; !ok {
+			order = append(order, key)
+		}
+		for _, v := range r.Verbs {
+			verbs[key] = append(verbs[key], strconv.Quote(string(v)))
+		}
+	}
+	for _, key := range order {
+		rules = append(rules, key+"\n  verbs: ["+strings.Join(verbs[key], ", ")+"]")
+	}
+	_, err := fmt.Fprintf(out, `## Changing things
+
+`+"`kubectl stuck fix` and `kubectl stuck undo`"+` take this role beside the one for reading. It is best bound in the namespaces in which somebody may
+act, with a RoleBinding; the reading role is best bound for the whole cluster, because guards look at nodes, leases and volumes, and what they cannot see
+they do not allow.
+
+`+"```yaml\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: %s\nrules:\n%s\n```"+`
+
+| right | for |
+|---|---|
+%s
+
+Before the first change, a SelfSubjectAccessReview asks for each right that the plan takes, and one that is missing is named. Every authenticated user may ask
+that of themselves (system:basic-user).
+`, remedy.Role, strings.Join(rules, "\n"), strings.Join(table, "\n"))
 	return err
 }

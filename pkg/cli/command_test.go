@@ -43,7 +43,11 @@ func runIn(t *testing.T, change func(*World), args ...string) result {
 		Now:     func() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) },
 		Getenv:  func(string) string { return "" },
 		Width:   func(io.Writer) int { return 0 },
-		Context: func() (context.Context, context.CancelFunc) { return context.WithCancel(t.Context()) },
+
+		Interactive: func() bool { return false },
+		Host:        func() string { return "laptop" },
+		User:        func() string { return "sam" },
+		Context:     func() (context.Context, context.CancelFunc) { return context.WithCancel(t.Context()) },
 	}
 	if change != nil {
 		change(&w)
@@ -180,6 +184,11 @@ var effects = map[string]struct{ without, with []string }{
 	"scan-logs --cause":                       {[]string{"scan-logs", forklessLog}, []string{"scan-logs", forklessLog, "--cause", "ST209"}},
 	"scan-logs --no-headers":                  {[]string{"scan-logs", forklessLog, "-o", "custom-columns=A:.code"}, []string{"scan-logs", forklessLog, "-o", "custom-columns=A:.code", "--no-headers"}},
 	"scan-logs --allow-missing-template-keys": {[]string{"scan-logs", forklessLog, "-o", "jsonpath={.nothing}"}, []string{"scan-logs", forklessLog, "-o", "jsonpath={.nothing}", "--allow-missing-template-keys=false"}},
+	"history --output":                        {[]string{"history", "--journal", journalled}, []string{"history", "--journal", journalled, "-o", "json"}},
+	"history --journal":                       {[]string{"history", "--journal", "testdata"}, []string{"history", "--journal", journalled}},
+	"history --manifest":                      {[]string{"history", journalledRun, "--journal", journalled}, []string{"history", journalledRun, "--journal", journalled, "--manifest"}},
+	"history --no-headers":                    {[]string{"history", "--journal", journalled, "-o", "custom-columns=A:.id"}, []string{"history", "--journal", journalled, "-o", "custom-columns=A:.id", "--no-headers"}},
+	"history --allow-missing-template-keys":   {[]string{"history", "--journal", journalled, "-o", "jsonpath={.nothing}"}, []string{"history", "--journal", journalled, "-o", "jsonpath={.nothing}", "--allow-missing-template-keys=false"}},
 	"causes --output":                         {[]string{"causes"}, []string{"causes", "-o", "json"}},
 	"causes --area":                           {[]string{"causes"}, []string{"causes", "--area", "storage"}},
 	"causes --reach":                          {[]string{"causes"}, []string{"causes", "--reach", "cluster"}},

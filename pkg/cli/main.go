@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -38,6 +39,10 @@ type World struct {
 	Getenv func(string) string
 	// Width is how many cells a line of the terminal behind w has; 0 where there is none.
 	Width func(w io.Writer) int
+	// Interactive tells whether somebody sits there who can be asked: stdin and stderr are a terminal.
+	Interactive func() bool
+	// Host and User are the names of this machine and of who uses it; empty where they are not known.
+	Host, User func() string
 	// Context ends when the person interrupts.
 	Context func() (context.Context, context.CancelFunc)
 }
@@ -58,6 +63,21 @@ func System() World {
 				return 80
 			}
 			return width
+		},
+		Interactive: func() bool { return term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd())) },
+		Host: func() string {
+			name, err := os.Hostname()
+			if err != nil {
+				return ""
+			}
+			return name
+		},
+		User: func() string {
+			u, err := user.Current()
+			if err != nil {
+				return ""
+			}
+			return u.Username
 		},
 		Context: func() (context.Context, context.CancelFunc) {
 			return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -87,6 +107,11 @@ func Main(args []string, w World) int {
 	return code
 }
 
+// toldError is about a cluster that may have been changed: what happened is told in it, also after an interruption.
+type toldError struct{ error }
+
+func (e toldError) Unwrap() error { return e.error }
+
 // usageError is a mistake in how the command was called.
 type usageError struct{ error }
 
@@ -103,6 +128,7 @@ func (e codeError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 func exitCode(err error) int {
 	var code codeError
 	var usage usageError
+	var refused refusedError
 	switch {
 	case err == nil:
 		return ExitDone
@@ -110,6 +136,8 @@ func exitCode(err error) int {
 		return int(code)
 	case errors.As(err, &usage):
 		return ExitUsage
+	case errors.As(err, &refused):
+		return ExitRefused
 	default:
 		return ExitError
 	}
@@ -119,10 +147,11 @@ func message(ctx context.Context, err error) string {
 	var code codeError
 	var usage usageError
 	var forbidden *source.ForbiddenError
+	var told toldError
 	switch {
 	case err == nil, errors.As(err, &code):
 		return ""
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && !errors.As(err, &told):
 		return "interrupted; nothing was changed"
 	case errors.As(err, &usage):
 		return render.Clean(err.Error()) + "\nSee 'kubectl stuck --help' for usage."

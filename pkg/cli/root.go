@@ -20,7 +20,7 @@ func NewCommand(w World) *cobra.Command {
 			Find pods that hang in Terminating, ContainerCreating and the like, decide whether it is one pod, a whole node or
 			something that pods share, and name the cause with its evidence.
 
-			Nothing in a cluster is ever changed by the commands below.`),
+			Nothing in a cluster is changed but by fix and undo, which ask first and say what they would do.`),
 		Example: templates.Examples(`
 			# What is stuck in all namespaces, grouped by node
 			kubectl stuck pods -A
@@ -30,6 +30,9 @@ func NewCommand(w World) *cobra.Command {
 
 			# Everything about one pod
 			kubectl stuck explain pod/cart-7d9f -n shop
+
+			# What can be done about it, and what each way risks
+			kubectl stuck fix pod cart-7d9f -n shop
 
 			# The same from files that somebody sent
 			kubectl stuck pods -A --from dump.tar.gz`),
@@ -53,8 +56,11 @@ func NewCommand(w World) *cobra.Command {
 		newPods(w, config),
 		newNode(w, config),
 		newExplain(w, config),
+		newFix(w, config),
+		newUndo(w, config),
 		newDump(w, config),
 		newScanLogs(w),
+		newHistory(w),
 		newCauses(w),
 		newVersion(w),
 		newOptions(w),

@@ -46,6 +46,15 @@ type reader struct {
 
 // open checks the flags and makes the reader. Nothing is sent to a cluster yet; files are opened.
 func (f *sourceFlags) open(ctx context.Context, w World, config *genericclioptions.ConfigFlags) (*reader, error) {
+	return f.openFor(ctx, w, config, false)
+}
+
+// openFresh makes a reader for what is about to be changed: it asks for lists as they are now.
+func (f *sourceFlags) openFresh(ctx context.Context, w World, config *genericclioptions.ConfigFlags) (*reader, error) {
+	return f.openFor(ctx, w, config, true)
+}
+
+func (f *sourceFlags) openFor(ctx context.Context, w World, config *genericclioptions.ConfigFlags, fresh bool) (*reader, error) {
 	named := config.Namespace != nil && *config.Namespace != ""
 	if len(f.from) > 0 {
 		var asOf time.Time
@@ -87,7 +96,7 @@ func (f *sourceFlags) open(ctx context.Context, w World, config *genericclioptio
 	if config.Context != nil && *config.Context != "" {
 		kubeContext = *config.Context
 	}
-	b, err := live.New(cfg, live.Options{Context: kubeContext, Now: w.Now})
+	b, err := live.New(cfg, live.Options{Context: kubeContext, Now: w.Now, Fresh: fresh})
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +105,7 @@ func (f *sourceFlags) open(ctx context.Context, w World, config *genericclioptio
 
 // load takes one picture.
 func (r *reader) load(ctx context.Context, w World, q source.Query, catalogue []diagnose.Cause) (*snapshot.Snapshot, error) {
-	q.Needs = needs(catalogue)
+	q.Needs = append(needs(catalogue), q.Needs...)
 	q.Owners = finalizer.Seeker
 	p := newProgress(w)
 	q.Progress = p.say

@@ -1,6 +1,8 @@
 package remedy
 
 import (
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/admission"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/finalizer"
@@ -29,6 +31,8 @@ type Case struct {
 	// Gates are those that the API server asks before the pod may be deleted, and before it may be patched.
 	DeleteGates, UpdateGates []admission.Gate
 	Asked                    Asked
+	// Planned is the UID that the pod had when it was planned on; the guard "replaced" compares it. Empty for a pod of which no plan was made before.
+	Planned types.UID
 }
 
 // Picture is what cases are made from.

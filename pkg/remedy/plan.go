@@ -2,6 +2,7 @@ package remedy
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -142,12 +143,11 @@ func Worse(a, b diagnose.Risk) diagnose.Risk {
 }
 
 func rank(r diagnose.Risk) int {
-	for i, known := range []diagnose.Risk{diagnose.RiskNone, diagnose.RiskLow, diagnose.RiskMedium, diagnose.RiskHigh, diagnose.RiskDataLoss} {
-		if r == known {
-			return i
-		}
+	known := []diagnose.Risk{diagnose.RiskNone, diagnose.RiskLow, diagnose.RiskMedium, diagnose.RiskHigh, diagnose.RiskDataLoss}
+	if i := slices.Index(known, r); i >= 0 {
+		return i
 	}
-	return len(r) // nothing that is unknown is harmless
+	return len(known) // nothing that is unknown is harmless
 }
 
 // Asked is what the person asked for, and what they vouch for.

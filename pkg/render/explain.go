@@ -19,14 +19,14 @@ func (p *page) explain(r *report.Report, o Options) error {
 	told := 0
 	for _, g := range r.Groups {
 		for _, pod := range g.Pods {
-			if err := p.explainPod(g, pod, o); err != nil {
+			if err := p.explainPod(r, g, pod, o); err != nil {
 				return err
 			}
 			told++
 		}
 	}
 	for _, pod := range r.Waiting {
-		if err := p.explainPod(report.Group{}, pod, o); err != nil {
+		if err := p.explainPod(r, report.Group{}, pod, o); err != nil {
 			return err
 		}
 		told++
@@ -55,7 +55,7 @@ func (p *page) well(r *report.Report) int {
 	return len(r.Well)
 }
 
-func (p *page) explainPod(g report.Group, pod report.Pod, o Options) error {
+func (p *page) explainPod(r *report.Report, g report.Group, pod report.Pod, o Options) error {
 	p.blank()
 	name := pod.Name
 	if pod.Namespace != "" {
@@ -140,7 +140,7 @@ func (p *page) explainPod(g report.Group, pod report.Pod, o Options) error {
 	}
 	next := g.Next
 	if g.Reach == scope.ReachPod {
-		next = "" // the group's next command is this one, or one about another pod
+		next = fixCommand(r, pod) // the group's next command is this one, or one about another pod
 	}
 	if next == "" {
 		return nil
@@ -148,6 +148,18 @@ func (p *page) explainPod(g report.Group, pod report.Pod, o Options) error {
 	p.blank()
 	p.command(0, "next: ", next)
 	return nil
+}
+
+// fixCommand is the command that tells what can be done about a pod. It changes nothing as it stands.
+func fixCommand(r *report.Report, pod report.Pod) string {
+	c := "kubectl stuck fix pod " + quoted(pod.Name)
+	if pod.Namespace != "" {
+		c += " -n " + quoted(pod.Namespace)
+	}
+	if r.Origin.Path != "" {
+		c += " --from " + quoted(r.Origin.Path)
+	}
+	return c
 }
 
 // timeline puts what is known to have happened in order of time.

@@ -36,6 +36,11 @@ func poison(v reflect.Value, n *int, depth int) {
 		v.Set(reflect.New(v.Type().Elem()))
 		poison(v.Elem(), n, depth+1)
 	case reflect.Slice:
+		if v.Type() == reflect.TypeFor[json.RawMessage]() {
+			raw, _ := json.Marshal(evil(*n))
+			v.SetBytes(raw)
+			return
+		}
 		entries := 1
 		if depth == 1 {
 			entries = 2

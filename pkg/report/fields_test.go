@@ -1,6 +1,7 @@
 package report_test
 
 import (
+	"encoding/json"
 	"flag"
 	"os"
 	"reflect"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/remedy"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/report"
 )
 
@@ -19,8 +21,8 @@ const (
 	docsFile   = "../../docs/OUTPUT.md"
 )
 
-// fields lists every field of the documents as a path with its type: groups[].pods[].stuckForSeconds integer. Those of the document about logs begin
-// with its kind.
+// fields lists every field of the documents as a path with its type: groups[].pods[].stuckForSeconds integer. Those of the other documents begin with
+// their kind.
 func fields(t *testing.T) []string {
 	t.Helper()
 	var out []string
@@ -32,6 +34,8 @@ func fields(t *testing.T) []string {
 		switch {
 		case ty == reflect.TypeFor[time.Time]():
 			out = append(out, path+" time")
+		case ty == reflect.TypeFor[json.RawMessage]():
+			out = append(out, path+" any")
 		case ty.Kind() == reflect.Struct:
 			for i := range ty.NumField() {
 				f := ty.Field(i)
@@ -61,6 +65,7 @@ func fields(t *testing.T) []string {
 	}
 	walk("", reflect.TypeFor[report.Report]())
 	walk("LogScan", reflect.TypeFor[report.LogScan]())
+	walk("StuckFix", reflect.TypeFor[report.Fix]())
 	if len(out) == 0 {
 		t.Fatal("the document has no fields")
 	}
@@ -118,23 +123,33 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 	if len(documented) == 0 {
 		t.Fatalf("%s documents no field", docsFile)
 	}
-	needed := map[string]bool{}
+	needed, named := map[string]bool{}, map[string]reflect.Type{}
 	var walk func(ty reflect.Type)
 	walk = func(ty reflect.Type) {
 		for ty.Kind() == reflect.Pointer || ty.Kind() == reflect.Slice {
 			ty = ty.Elem()
 		}
-		if ty.Kind() != reflect.Struct || ty == reflect.TypeFor[time.Time]() || needed[ty.Name()] {
+		if ty.Kind() != reflect.Struct || ty == reflect.TypeFor[time.Time]() {
 			return
 		}
-		needed[ty.Name()] = true
+		object := ty.Name()
+		if ty == reflect.TypeFor[remedy.Asked]() {
+			object = "Wanted" // the report has another object of that name
+		}
+		if other := named[object]; other != nil && other != ty {
+			t.Fatalf("%s and %s are documented under one name: give one another here", other, ty)
+		}
+		if needed[object] {
+			return
+		}
+		needed[object], named[object] = true, ty
 		for i := range ty.NumField() {
 			name, flags, _ := strings.Cut(ty.Field(i).Tag.Get("json"), ",")
-			full := ty.Name() + "." + name
+			full := object + "." + name
 			needed[full] = true
 			switch leftOut := strings.Contains(flags, "omit"); {
 			case !documented[full]:
-				t.Errorf("docs/OUTPUT.md: field `%s` is missing under ### `%s`", name, ty.Name())
+				t.Errorf("docs/OUTPUT.md: field `%s` is missing under ### `%s`", name, object)
 			case leftOut != optional[full]:
 				t.Errorf("docs/OUTPUT.md: %s is marked *optional*: %v, and is left out where it is empty: %v", full, optional[full], leftOut)
 			}
@@ -143,6 +158,7 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 	}
 	walk(reflect.TypeFor[report.Report]())
 	walk(reflect.TypeFor[report.LogScan]())
+	walk(reflect.TypeFor[report.Fix]())
 	for d := range documented {
 		if !needed[d] {
 			t.Errorf("docs/OUTPUT.md documents %s, which the report does not have", d)

@@ -35,7 +35,7 @@ func Decide(s *snapshot.Snapshot, found stuck.Result, explained map[snapshot.Ref
 	nodes, unhealthy, reason := health(s)
 	r.Nodes, r.Unhealthy = nodes, unhealthy
 	storm := ""
-	if nodes >= stormNodes && unhealthy >= stormNodes && float64(unhealthy) >= stormShare*float64(nodes) {
+	if stormy(nodes, unhealthy) {
 		storm = reason
 	}
 	via := map[snapshot.Ref]*Shared{}

@@ -39,6 +39,9 @@ const chunk = 500
 type Options struct {
 	// Context is the name of the kubeconfig context, for the snapshot's origin.
 	Context string
+	// Fresh asks the API server for lists as they are now, and not as its watch cache may have them. It costs more; what is about to be changed is worth it.
+	// The census stays a hint.
+	Fresh bool
 	// Now is asked for the time only where the server's answers carry no Date header. Required.
 	Now func() time.Time
 }
@@ -51,6 +54,7 @@ type Backend struct {
 	guard   *guard
 	date    atomic.Int64
 	now     func() time.Time
+	fresh   bool
 }
 
 var _ source.Backend = (*Backend)(nil)
@@ -66,7 +70,7 @@ func New(cfg *rest.Config, opts Options) (*Backend, error) {
 	if err != nil {
 		return nil, fmt.Errorf("address of the API server: %w", err)
 	}
-	b := &Backend{server: cfg.Host, context: opts.Context, now: opts.Now}
+	b := &Backend{server: cfg.Host, context: opts.Context, now: opts.Now, fresh: opts.Fresh}
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1
 	cfg.RateLimiter = nil
@@ -193,9 +197,11 @@ func (b *Backend) List(ctx context.Context, q source.ListRequest, each func(runt
 	seen, next, full := 0, "", false
 	for {
 		req := selectors(b.request(info, q.Namespace, "").SetHeader("Accept", accept), q)
-		if cached {
+		switch {
+		case cached && b.fresh: // without a limit, so that newer servers can answer from a cache that they know to be up to date
+		case cached:
 			req.Param("resourceVersion", "0")
-		} else {
+		default:
 			req.Param("limit", strconv.Itoa(page(q.Limit, seen)))
 		}
 		if next != "" {
