@@ -1,4 +1,3 @@
-// Command gen-guards prints docs/GUARDS.md: what the tool can do to a pod, and what each guard prevents, made from the guards and remedies themselves.
 package main
 
 import (

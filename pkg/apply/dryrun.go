@@ -213,6 +213,9 @@ func refused(out remedy.Answer, act remedy.Act, s remedy.Step, r admission.Refus
 		out.Backend = gate.Backend.Why
 	}
 	out.Next = next(r, gate, found)
+	if who := changers(known); r.Kind == admission.Immutable && who != "" {
+		out.By += "; what changes updates of this pod is " + who
+	}
 	return out
 }
 

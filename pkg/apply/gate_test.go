@@ -204,6 +204,25 @@ func TestATicketPassesOnceUnderAStampede(t *testing.T) {
 	}
 }
 
+func TestWhatPassesCannotBeReadTwiceBelowTheGate(t *testing.T) {
+	g, _ := testGate(t)
+	c := call{method: "DELETE", path: pathPod, contentType: contentJSON, body: []byte(`{}`)}
+	g.next = roundTrip(func(r *http.Request) (*http.Response, error) {
+		if body, err := io.ReadAll(r.Body); r.GetBody != nil || err != nil || !bytes.Equal(body, c.body) || r.ContentLength != int64(len(c.body)) {
+			t.Errorf("%s, %d bytes, and a way to read them again: %v", body, r.ContentLength, r.GetBody != nil)
+		}
+		return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, nil
+	})
+	void, err := g.open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer void()
+	if err := pass(g, c); err != nil { // net/http gives a body of bytes its GetBody
+		t.Error(err)
+	}
+}
+
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -219,6 +219,13 @@ func (o *fixOptions) completePods(cmd *cobra.Command, w World) error {
 	if cmd.Flags().Changed("attest") && strings.TrimSpace(o.asked.Attest) == "" {
 		return usagef("--attest is empty: say in your own words what you know")
 	}
+	if o.asked.Attest != "" {
+		words, err := remedy.Attestation(o.asked.Attest)
+		if err != nil {
+			return usagef("--attest: %w", err)
+		}
+		o.asked.Attest = words
+	}
 	if len(o.source.from) > 0 && (o.change.dryRun == dryRunServer || o.asked.Acts() && o.change.dryRun != dryRunClient) {
 		return usagef("files cannot be changed: with --from only the ladder is shown, and with --dry-run=client the plan")
 	}

@@ -86,7 +86,7 @@ func (o *historyOptions) run(w World, args []string) error {
 	var unread []report.SkippedFile
 	for _, l := range list {
 		if l.Err != nil {
-			unread = append(unread, report.SkippedFile{Name: l.Path, Reason: strings.TrimPrefix(strings.TrimPrefix(l.Err.Error(), l.Path), " ")})
+			unread = append(unread, report.SkippedFile{Name: l.Path, Reason: withoutPath(l.Err, l.Path)})
 			continue
 		}
 		runs = append(runs, l.History)
@@ -104,6 +104,19 @@ func (o *historyOptions) run(w World, args []string) error {
 		return fmt.Errorf("writing the answer: %w", err)
 	}
 	return nil
+}
+
+// withoutPath is what is wrong with a file, for a place where its name stands already.
+func withoutPath(err error, path string) string {
+	rest, begins := strings.CutPrefix(err.Error(), path)
+	switch {
+	case !begins:
+		return rest
+	case len(rest) > 1 && rest[0] == ':' && rest[1] != ' ':
+		return "line " + rest[1:]
+	default:
+		return strings.TrimLeft(rest, ": ")
+	}
 }
 
 // one writes the story of a run, or what it kept.

@@ -175,7 +175,7 @@ func lastRun(dir string, cluster remedy.Cluster) (remedy.History, error) {
 		case l.History.Plan.Undoes != "" && l.History.Status() == remedy.Done:
 			undone[l.History.Plan.Undoes] = true
 		case l.History.Plan.Undoes == "" && l.History.Undoable() && !undone[l.History.ID] && sameCluster(l.History.Plan.Cluster, cluster) == nil:
-			return l.History, nil
+			return journal.Read(dir, l.ID)
 		}
 	}
 	return remedy.History{}, refusedError{fmt.Errorf("no run in %s can be taken back on this cluster; `kubectl stuck history` lists all runs; nothing was changed", dir)}

@@ -19,7 +19,7 @@ func (p *Picture) Case(ref snapshot.Ref, asked Asked) (*Case, bool) {
 	if obj == nil {
 		return nil, false
 	}
-	c := &Case{S: p.S, Asked: asked}
+	c := &Case{S: p.S, Asked: asked, Planned: ref.UID}
 	same := func(q stuck.Pod) bool { return q.Ref.Namespace == ref.Namespace && q.Ref.Name == ref.Name }
 	if i := slices.IndexFunc(p.Found.Stuck, same); i >= 0 {
 		c.Pod, c.Stuck = p.Found.Stuck[i], true

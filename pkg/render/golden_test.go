@@ -82,6 +82,7 @@ func pictures() []golden {
 		}},
 		golden{"catalogue.list.markdown.80", func(b io.Writer) error { return render.CausesMarkdown(b, catalogue()) }})
 	out = append(out, logPictures()...)
+	out = append(out, historyPictures()...)
 	out = append(out, fixPictures()...)
 	slices.SortFunc(out, func(a, b golden) int { return strings.Compare(a.name, b.name) })
 	return out

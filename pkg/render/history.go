@@ -89,7 +89,7 @@ func (p *page) history(h *report.History, o Options) error {
 		p.para(0, 2, styled(bold, count(len(h.Runs), "run")), text(" in the journal "+h.Journal+", the latest first. Times are UTC."))
 		p.blank()
 		cols := []column{
-			{head: "RUN"}, {head: "WHEN", weight: 6}, {head: "CONTEXT", min: 8, weight: 1}, {head: "WHAT", min: 24, weight: 5}, {head: "OUTCOME", min: 12, weight: 6}, {head: "UNDO", weight: 3},
+			{head: "RUN", weight: keep}, {head: "WHEN", weight: keep}, {head: "CONTEXT", min: 8, weight: 1}, {head: "WHAT", min: 40, weight: keep}, {head: "OUTCOME", weight: keep}, {head: "UNDO", weight: keep},
 		}
 		for _, r := range h.Runs {
 			for i, s := range []string{r.ID, p.when(r.Time), orNone(r.Context), runWhat(r, 2), runOutcome(r), runUndo(r)} {

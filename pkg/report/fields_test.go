@@ -65,6 +65,7 @@ func fields(t *testing.T) []string {
 	}
 	walk("", reflect.TypeFor[report.Report]())
 	walk("LogScan", reflect.TypeFor[report.LogScan]())
+	walk("StuckHistory", reflect.TypeFor[report.History]())
 	walk("StuckFix", reflect.TypeFor[report.Fix]())
 	if len(out) == 0 {
 		t.Fatal("the document has no fields")
@@ -158,6 +159,7 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 	}
 	walk(reflect.TypeFor[report.Report]())
 	walk(reflect.TypeFor[report.LogScan]())
+	walk(reflect.TypeFor[report.History]())
 	walk(reflect.TypeFor[report.Fix]())
 	for d := range documented {
 		if !needed[d] {

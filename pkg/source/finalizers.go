@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,7 +15,7 @@ import (
 )
 
 // overdue is for how long an object must have been marked for deletion before somebody is looked for who holds it. What goes in its own time is
-// not worth reading the workloads of a cluster for; seconds are enough for most.
+// not worth reading the workloads of a cluster for; seconds are enough for most. It does not hold for pods that were asked for by name.
 const overdue = 10 * time.Second
 
 // readFinalizerOwners looks for the owners of the finalizers that hold what is stuck: what is installed, what could run it, and who is elected. It reads
@@ -50,9 +51,16 @@ func (p *plan) readFinalizerOwners(ctx context.Context, pods []*corev1.Pod) {
 // held lists the objects with finalizers that should be gone by now: pods in question, their namespaces, claims and volumes, and attachments.
 func (p *plan) held(pods []*corev1.Pod) []metav1.Object {
 	var out []metav1.Object
+	p.mu.Lock()
+	named := slices.Clone(p.named)
+	p.mu.Unlock()
 	add := func(o runtime.Object) {
 		m, ok := o.(metav1.Object)
-		if !ok || m.GetDeletionTimestamp() == nil || p.now.Sub(m.GetDeletionTimestamp().Time) < overdue {
+		if !ok || m.GetDeletionTimestamp() == nil {
+			return
+		}
+		// Who names a pod wants to know who holds it, however short: a finalizer may be about to be taken off.
+		if p.now.Sub(m.GetDeletionTimestamp().Time) < overdue && !slices.ContainsFunc(named, func(n *corev1.Pod) bool { return n.UID == m.GetUID() }) {
 			return
 		}
 		if ns, is := o.(*corev1.Namespace); len(m.GetFinalizers()) > 0 || is && len(ns.Spec.Finalizers) > 0 {
