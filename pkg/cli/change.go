@@ -77,8 +77,8 @@ type change struct {
 	client *apply.Client
 	// silent tells that no Event can be left, for want of the right.
 	silent bool
-	// asked tells that the plan was shown and agreed to on a terminal.
-	asked bool
+	// interrupted tells that the person ended the run while it waited for the proof.
+	interrupted bool
 }
 
 // clock is the cluster's, as well as it is known: by it plans are made, and expire.
@@ -225,7 +225,6 @@ func (c *change) confirm(ctx context.Context) error {
 	if answer != word {
 		return refusedError{errors.New("not confirmed; nothing was changed")}
 	}
-	c.asked = true
 	c.look.taken = time.Time{} // time has passed
 	return nil
 }
@@ -303,6 +302,7 @@ func (c *change) carryOut(ctx context.Context) error {
 	})
 	p.clear()
 	c.doc.Outcomes, c.doc.Status = outcomes, status
+	c.pointBack()
 	failure := err
 	if changed(outcomes) {
 		c.prove(ctx, j, before)
@@ -315,6 +315,21 @@ func (c *change) carryOut(ctx context.Context) error {
 		return toldError{fmt.Errorf("%w%s", err, c.more())}
 	}
 	return c.verdict(failure)
+}
+
+// pointBack says how to take the run back, where the journal is not where it would be looked for.
+func (c *change) pointBack() {
+	if c.flags.journal == "" {
+		return
+	}
+	can := false
+	for _, o := range c.doc.Outcomes {
+		can = can || (o.Status == remedy.Done || o.Status == remedy.Open) && c.plan.Acts[o.Act].Steps[o.Step].Undo.Can
+	}
+	if can {
+		c.doc.Next = append(c.doc.Next, "kubectl stuck undo "+c.doc.Run+" --journal "+c.flags.journal)
+	}
+	c.doc.Next = append(c.doc.Next, "kubectl stuck history "+c.doc.Run+" --journal "+c.flags.journal)
 }
 
 // record is what goes to disk before anything is changed: the plan, and the objects whole.
@@ -337,7 +352,7 @@ func (c *change) record(ctx context.Context) (remedy.Record, []remedy.Before, er
 			return r, nil, err
 		}
 		r.Objects = append(r.Objects, raw)
-		b := remedy.Before{Target: act.Target, Node: act.Node, Remedies: act.Remedies}
+		b := remedy.BeforeAct(c.look.picture, act)
 		if k, ok := c.look.picture.Case(act.Target, c.plan.Asked); ok {
 			b = remedy.NewBefore(k, act.Remedies)
 		}
@@ -425,8 +440,11 @@ func (c *change) verdict(failure error) error {
 	case c.doc.Status != remedy.Done && c.doc.Status != remedy.Already:
 		return toldError{fmt.Errorf("not done: %s%s", c.first(), c.more())}
 	}
+	if c.interrupted {
+		return toldError{fmt.Errorf("interrupted while waiting for the proof%s", c.more())}
+	}
 	for _, s := range c.doc.Sights {
-		if !s.Good {
+		if !s.Good && c.flags.wait > 0 {
 			return toldError{fmt.Errorf("it was done, and is not proven to have helped: %s%s", strings.Join(s.Says, " "), c.more())}
 		}
 	}

@@ -396,6 +396,7 @@ type lookQuery struct {
 	names     []string
 	labels    string
 	nodes     []string
+	also      []snapshot.Ref
 }
 
 // takeLook reads what plans and guards decide on.
@@ -403,7 +404,7 @@ func takeLook(ctx context.Context, w World, r *reader, q lookQuery) (*look, erro
 	causes := catalogue()
 	taken := w.Now()
 	s, err := r.load(ctx, w, source.Query{
-		Namespace: q.namespace, Names: q.names, LabelSelector: q.labels, Nodes: q.nodes, Needs: guardNeeds(),
+		Namespace: q.namespace, Names: q.names, LabelSelector: q.labels, Nodes: q.nodes, Also: q.also, Needs: guardNeeds(),
 	}, causes)
 	if err != nil {
 		return nil, err

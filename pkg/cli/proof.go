@@ -61,6 +61,7 @@ func (c *change) prove(ctx context.Context, j *journal.Run, before []remedy.Befo
 		}
 	}
 	if ctx.Err() != nil {
+		c.interrupted = true
 		c.doc.Notes = append(c.doc.Notes, "Interrupted while waiting for the proof. What was changed stays changed.")
 	}
 }

@@ -126,6 +126,9 @@ func undoQuery(h remedy.History) lookQuery {
 		q.namespace = act.Target.Namespace
 		q.names = append(q.names, act.Target.Name)
 	}
+	if q.namespace != "" {
+		q.also = []snapshot.Ref{{Kind: snapshot.Namespace, Name: q.namespace}}
+	}
 	return q
 }
 

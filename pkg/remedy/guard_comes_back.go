@@ -61,6 +61,9 @@ func (c *Case) pinnedVerdict(owner *metav1.OwnerReference, f scope.NodeFacts) (V
 		return Verdict{}, false // a node that does not exist gets none
 	case f.Exists == snapshot.Absent:
 		v.Reason = fmt.Sprintf("The replacement of %s can run nowhere: %s, and that node does not exist.", c.Pod.Ref, why)
+	case daemon && c.keepsOut() != "":
+		v.Reason = fmt.Sprintf("No replacement of %s comes: %s, node %s has the taint %s, which the pod does not tolerate, and its controller makes none there until that is gone. Mend the node first (kubectl stuck node %s).",
+			c.Pod.Ref, why, c.Pod.Node, c.keepsOut(), c.Pod.Node)
 	case f.Ready == "":
 		v.WouldNotHelp = false
 		v.Reason = fmt.Sprintf("The replacement of %s comes back to node %s: %s. Whether that node works could not be seen.", p.Name, c.Pod.Node, why)

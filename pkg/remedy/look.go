@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,8 +27,11 @@ func (p *Picture) follow(pod *corev1.Pod) []volume.Link {
 
 // NewBefore gathers what has to be known of a pod before the rungs are used on it.
 func NewBefore(c *Case, ids []ID) Before {
+	if c == nil || c.S == nil {
+		return Before{Remedies: slices.Clone(ids), Because: "nothing is known of the pod"}
+	}
 	st := c.standing()
-	b := Before{Target: c.Pod.Ref, Node: c.Pod.Node, Remedies: slices.Clone(ids)}
+	b := Before{Target: c.Pod.Ref, Node: c.Pod.Node, Remedies: slices.Clone(ids), Taken: c.S.Now()}
 	if ctl := metav1.GetControllerOf(st.obj); ctl != nil {
 		b.Controller = &snapshot.Ref{Kind: snapshot.Kind(ctl.Kind), Namespace: st.obj.Namespace, Name: ctl.Name, UID: ctl.UID}
 		workload := *b.Controller
@@ -58,7 +62,7 @@ func NewBefore(c *Case, ids []ID) Before {
 
 // BeforeAct is what has to be known before an act of an undo: of a pod that is there NewBefore's, of one that is to be created only its name.
 func BeforeAct(p *Picture, act Act) Before {
-	if !slices.Contains(act.Remedies, CreateAgain) {
+	if p != nil && p.S != nil && !slices.Contains(act.Remedies, CreateAgain) {
 		if c, ok := p.Case(act.Target, Asked{}); ok {
 			return NewBefore(c, act.Remedies)
 		}
@@ -181,6 +185,9 @@ func (st standing) expects() (bool, string) {
 		if st.Pod.Node != "" && st.S.Has(snapshot.Node, "", st.Pod.Node) == snapshot.Absent {
 			return false, "its node does not exist any more, and a DaemonSet makes one pod for each node"
 		}
+		if taint := st.keepsOut(); taint != "" {
+			return false, fmt.Sprintf("node %s has the taint %s, which the pod does not tolerate, so its DaemonSet makes none there", st.Pod.Node, taint)
+		}
 		return true, ""
 	case "Job":
 		if j := st.job(); j != nil && snapshot.JobIsOver(j) {
@@ -195,7 +202,7 @@ func (st standing) expects() (bool, string) {
 // ownerGoing tells whether the controller, or the Deployment behind it, is gone or being deleted.
 func (st standing) ownerGoing(ctl *metav1.OwnerReference) (bool, string) {
 	ns := st.obj.Namespace
-	refs := []snapshot.Ref{{Kind: snapshot.Kind(ctl.Kind), Namespace: ns, Name: ctl.Name}}
+	refs := []snapshot.Ref{{Kind: snapshot.Kind(ctl.Kind), Namespace: ns, Name: ctl.Name, UID: ctl.UID}}
 	if !st.Pod.Owner.IsZero() && string(st.Pod.Owner.Kind) != ctl.Kind {
 		refs = append(refs, st.Pod.Owner)
 	}
@@ -207,7 +214,12 @@ func (st standing) ownerGoing(ctl *metav1.OwnerReference) (bool, string) {
 			return true, fmt.Sprintf("%s does not exist any more", ref)
 		}
 		for _, o := range st.S.Objects(ref.Kind) {
-			if m, ok := o.(metav1.Object); ok && m.GetNamespace() == ns && m.GetName() == ref.Name && m.GetDeletionTimestamp() != nil {
+			m, ok := o.(metav1.Object)
+			switch {
+			case !ok || m.GetNamespace() != ns || m.GetName() != ref.Name:
+			case ref.UID != "" && m.GetUID() != "" && m.GetUID() != ref.UID:
+				return true, fmt.Sprintf("%s does not exist any more: another has its name", ref)
+			case m.GetDeletionTimestamp() != nil:
 				return true, fmt.Sprintf("%s is being deleted", ref)
 			}
 		}
@@ -219,6 +231,9 @@ func (st standing) ownerGoing(ctl *metav1.OwnerReference) (bool, string) {
 // gone, and its replacement is Ready or known to be stuck, or none is to come. It is good where that ended well: gone, replaced where a replacement was to
 // come, and nothing else on the node stuck that was not before. What was not read is said to be not seen, and proves nothing.
 func Look(b Before, s *snapshot.Snapshot, found stuck.Result) Sight {
+	if s == nil {
+		return Sight{Says: []string{"What came of it could not be seen."}}
+	}
 	out := Sight{Time: s.Now(), Says: []string{}}
 	if slices.Contains(b.Remedies, CreateAgain) || slices.Contains(b.Remedies, PutBack) {
 		return lookUndo(b, s, found, out)
@@ -229,14 +244,14 @@ func Look(b Before, s *snapshot.Snapshot, found stuck.Result) Sight {
 	case obj != nil && (b.Target.UID == "" || obj.UID == b.Target.UID):
 		out.Held = slices.Clone(obj.Finalizers)
 		switch {
+		case obj.DeletionTimestamp == nil:
+			out.say("%s is still there, and is not being deleted", b.Target)
 		case len(out.Held) > 0 && obj.DeletionGracePeriodSeconds != nil && *obj.DeletionGracePeriodSeconds == 0:
 			out.say("%s is still there: only %s hold it", b.Target, finalPhrase(out.Held))
 		case len(out.Held) > 0:
 			out.say("%s is still there, with %s", b.Target, finalPhrase(out.Held))
-		case obj.DeletionTimestamp != nil:
-			out.say("%s is still there: its kubelet has not finished with it", b.Target)
 		default:
-			out.say("%s is still there, and is not being deleted", b.Target)
+			out.say("%s is still there: its kubelet has not finished with it", b.Target)
 		}
 	case obj != nil || has == snapshot.Absent:
 		out.Gone = true
@@ -248,8 +263,10 @@ func Look(b Before, s *snapshot.Snapshot, found stuck.Result) Sight {
 	seen := lookNode(&out, b, s, found)
 	lookVolumes(&out, b, s)
 	ready := out.Replacement != nil && out.Replacement.Ready
-	out.Settled = out.Gone && (!b.Expects || ready || out.Replacement != nil && out.Replacement.Stuck != "")
-	out.Good = out.Settled && (!b.Expects || ready) && seen && len(out.NewlyStuck) == 0
+	// A node that works lets go of a volume, or holds it for another pod. One that does not keeps it from wherever the workload is now.
+	free := ready || len(out.Attached) == 0 || nodeReady(s.Node(b.Node))
+	out.Settled = out.Gone && (!b.Expects && free || ready || out.Replacement != nil && out.Replacement.Stuck != "")
+	out.Good = out.Settled && (!b.Expects || ready) && free && seen && len(out.NewlyStuck) == 0
 	return out
 }
 
@@ -258,6 +275,7 @@ func (o *Sight) say(format string, args ...any) {
 }
 
 // lookReplacement finds the pod that took the place. Several may be new at once, where several were deleted: the first Ready one counts, then the newest.
+// A pod that was made before the picture was taken is none, also where that picture did not hold it: of a node that was well then, not every pod was read.
 func lookReplacement(out *Sight, b Before, s *snapshot.Snapshot, found stuck.Result) {
 	var best *corev1.Pod
 	for _, p := range s.Pods() {
@@ -269,6 +287,8 @@ func lookReplacement(out *Sight, b Before, s *snapshot.Snapshot, found stuck.Res
 			continue
 		case b.Controller.Kind == snapshot.DaemonSet && b.Node != "" && nodeFor(p) != b.Node:
 			continue
+		case p.CreationTimestamp.Time.Before(b.Taken.Truncate(time.Second)): // the API has times in whole seconds
+			continue
 		}
 		if best == nil || podReady(p) && !podReady(best) || podReady(p) == podReady(best) && p.CreationTimestamp.After(best.CreationTimestamp.Time) {
 			best = p
@@ -278,7 +298,7 @@ func lookReplacement(out *Sight, b Before, s *snapshot.Snapshot, found stuck.Res
 		switch {
 		case !b.Expects:
 			out.say("no replacement is to come: %s", orReason(b.Because))
-		case s.Gap(snapshot.Pod) != nil || b.Selector == "":
+		case !b.looked(s):
 			out.say("whether a replacement is there could not be seen")
 		default:
 			out.say("no replacement is there yet")
@@ -307,6 +327,22 @@ func lookReplacement(out *Sight, b Before, s *snapshot.Snapshot, found stuck.Res
 	out.say("its replacement %s is %s%s, and not Ready yet", r.Ref, r.Word, where)
 }
 
+// looked tells whether a replacement would have been seen. A StatefulSet's has the name of the old pod, which alone has to be looked up; a DaemonSet's is on
+// the same node. Of others the pods that the selector chooses have to be there: a picture that does not even know of the old pod did not read them.
+func (b Before) looked(s *snapshot.Snapshot) bool {
+	has := s.Has(snapshot.Pod, b.Target.Namespace, b.Target.Name)
+	switch {
+	case has == snapshot.Unknown:
+		return false
+	case s.Complete(snapshot.Pod, b.Target.Namespace):
+		return true
+	case b.Controller != nil && b.Controller.Kind == snapshot.StatefulSet:
+		return true
+	default:
+		return s.Gap(snapshot.Pod) == nil && b.Selector != ""
+	}
+}
+
 // nodeFor is the node that a DaemonSet's pod is for, also before it is bound (pkg/controller/daemon/util ReplaceDaemonSetPodNodeNameNodeAffinity).
 func nodeFor(p *corev1.Pod) string {
 	if p.Spec.NodeName != "" || p.Spec.Affinity == nil || p.Spec.Affinity.NodeAffinity == nil {
@@ -322,6 +358,14 @@ func nodeFor(p *corev1.Pod) string {
 		}
 	}
 	return ""
+}
+
+func nodeReady(n *corev1.Node) bool {
+	if n == nil {
+		return false
+	}
+	c := snapshot.NodeCondition(n, corev1.NodeReady)
+	return c != nil && c.Status == corev1.ConditionTrue
 }
 
 func podReady(p *corev1.Pod) bool {
@@ -390,37 +434,53 @@ func lookUndo(b Before, s *snapshot.Snapshot, found stuck.Result, out Sight) Sig
 	switch {
 	case obj == nil && s.Has(snapshot.Pod, b.Target.Namespace, b.Target.Name) == snapshot.Absent:
 		out.Gone = true
+		out.Settled = !slices.Contains(b.Remedies, CreateAgain) // what is gone gets no finalizers back
 		out.say("%s is not there", b.Target)
 		return out
 	case obj == nil:
 		out.say("whether %s is there could not be seen", b.Target)
 		return out
 	case !slices.Contains(b.Remedies, CreateAgain):
-		out.Held = slices.Clone(obj.Finalizers)
 		out.Settled = true
-		out.Good = obj.UID == b.Target.UID && obj.DeletionTimestamp == nil && len(obj.Finalizers) > 0
-		if out.Good {
-			out.say("%s is there, with %s", b.Target, finalPhrase(out.Held))
-		} else {
-			out.say("%s has no finalizers, is being deleted, or is another pod now", b.Target)
+		switch {
+		case b.Target.UID != "" && obj.UID != b.Target.UID:
+			out.Gone = true
+			out.say("%s is another pod now, with UID %s", b.Target, obj.UID)
+			return out
+		case obj.DeletionTimestamp != nil:
+			out.say("%s is being deleted", b.Target)
+		case len(obj.Finalizers) == 0:
+			out.say("%s has no finalizers", b.Target)
+		default:
+			out.Good = true
+			out.say("%s is there, with %s", b.Target, finalPhrase(obj.Finalizers))
 		}
+		out.Held = slices.Clone(obj.Finalizers)
 		return out
 	}
-	r := &Replacement{Ref: snapshot.RefOf(obj), Node: obj.Spec.NodeName, Word: snapshot.StatusOf(obj).Word, Ready: podReady(obj)}
+	r := &Replacement{Ref: snapshot.RefOf(obj), Node: obj.Spec.NodeName, Word: snapshot.StatusOf(obj).Word, Ready: podReady(obj) && obj.DeletionTimestamp == nil}
 	out.Replacement = r
-	for _, p := range found.Stuck {
-		if p.Ref.Is(r.Ref) {
-			r.Stuck = fmt.Sprintf("it is stuck in %s for %s", p.State, scope.Short(p.For))
-		}
+	if i := slices.IndexFunc(found.Stuck, func(p stuck.Pod) bool { return p.Ref.Is(r.Ref) }); i >= 0 && !r.Ready {
+		r.Stuck = fmt.Sprintf("it is stuck in %s for %s", found.Stuck[i].State, scope.Short(found.Stuck[i].For))
 	}
-	out.Settled, out.Good = r.Ready || r.Stuck != "", r.Ready
 	switch {
 	case r.Ready:
 		c := snapshot.PodCondition(obj, corev1.PodReady)
 		r.After = max(int64(c.LastTransitionTime.Sub(obj.CreationTimestamp.Time).Seconds()), 0)
-		out.say("%s is there again, and Ready on node %s", b.Target, r.Node)
+		out.Settled, out.Good = true, true
+		out.say("%s is there again, and Ready on node %s", b.Target, orNone(r.Node))
+	case obj.DeletionTimestamp != nil:
+		out.Settled = true
+		out.say("%s is there again, and is being deleted", b.Target)
 	case r.Stuck != "":
+		out.Settled = true
 		out.say("%s is there again, and not Ready: %s", b.Target, r.Stuck)
+	case obj.Status.Phase == corev1.PodSucceeded: // it ran to its end before it was looked at
+		out.Settled, out.Good = true, true
+		out.say("%s is there again, and ran to its end", b.Target)
+	case obj.Status.Phase == corev1.PodFailed:
+		out.Settled = true
+		out.say("%s is there again, and failed: %s", b.Target, r.Word)
 	default:
 		out.say("%s is there again, %s, and not Ready yet", b.Target, r.Word)
 	}

@@ -61,23 +61,39 @@ func (c *Case) Chosen() []ID {
 }
 
 // Ladder is every rung that has a place in the case, least dangerous first, with what the guards say of those that the tool carries out.
-// Those that would not help are on it too, and say why not.
+// Those that would not help are on it too, and say why not. One is offered: the least dangerous that nothing blocks and that helps, or may; where there is
+// none, the least dangerous that nothing blocks and that helps together with something else.
 func Ladder(c *Case) []Rung {
 	var out []Rung
-	offered := false
+	offer, rank := -1, 0
 	for _, r := range All() {
 		for _, rung := range r.Assess(c) {
 			rung.ID = r.ID
 			if rung.By == ByTool && r.Steps != nil {
 				rung.Verdicts = Judge(c, r)
-				if !offered && rung.Help != NoHelp && !rung.Blocked() {
-					rung.Offered, offered = true, true
+				if n := promise(rung.Help); n > rank && !rung.Blocked() {
+					offer, rank = len(out), n
 				}
 			}
 			out = append(out, rung)
 		}
 	}
+	if offer >= 0 {
+		out[offer].Offered = true
+	}
 	return out
+}
+
+// promise orders what may be offered: what helps by itself goes before what does not, and 0 is never offered.
+func promise(h Help) int {
+	switch h {
+	case Helps, MayHelp:
+		return 2
+	case NotAlone:
+		return 1
+	default:
+		return 0
+	}
 }
 
 // Judge asks every guard of the remedy, blocks first.

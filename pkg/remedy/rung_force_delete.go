@@ -76,9 +76,9 @@ func (st standing) forceWork() Work {
 	case rest.known && rest.stopped && len(st.attached()) == 0:
 		w.Risk = diagnose.RiskMedium
 	case !rest.known:
-		w.Risk = diagnose.RiskMedium // on the person's word
+		w.Risk = diagnose.RiskMedium // on the person's word, which may be wrong
 		if len(st.promises()) > 0 {
-			w.Risk = diagnose.RiskHigh
+			w.Risk = diagnose.RiskDataLoss
 		}
 	}
 	if st.bare() {

@@ -139,23 +139,34 @@ func TestRungsStandAsTheirFixturesSay(t *testing.T) {
 
 // TestWhatIsOfferedIsTheLeastDangerousThatHelpsAndNothingBlocks holds it in every fixture of rungs and causes.
 func TestWhatIsOfferedIsTheLeastDangerousThatHelpsAndNothingBlocks(t *testing.T) {
-	offers := 0
+	offers, together := 0, 0
 	eachCase(t, func(path string, c *Case, _ *Picture) {
-		open := true
 		last := -1
-		for _, r := range Ladder(c) {
+		ladder := Ladder(c)
+		// What helps by itself, or may, is offered before what does not.
+		alone := func(r Rung) bool { return r.Help == Helps || r.Help == MayHelp }
+		fit := func(r Rung) bool {
+			remedy, _ := Find(r.ID)
+			return remedy.Steps != nil && r.By == ByTool && r.Help != NoHelp && !r.Blocked()
+		}
+		want := slices.IndexFunc(ladder, func(r Rung) bool { return fit(r) && alone(r) })
+		if want < 0 {
+			want = slices.IndexFunc(ladder, fit)
+		}
+		if want >= 0 && !alone(ladder[want]) {
+			together++
+		}
+		for i, r := range ladder {
 			at := slices.IndexFunc(All(), func(x Remedy) bool { return x.ID == r.ID })
 			if at < last {
 				t.Errorf("%s: %s: rung %s is out of order", path, c.Pod.Ref, r.ID)
 			}
 			last = at
 			remedy, _ := Find(r.ID)
-			fit := remedy.Steps != nil && r.By == ByTool && r.Help != NoHelp && !r.Blocked()
-			if r.Offered != (fit && open) {
+			if r.Offered != (i == want) {
 				t.Errorf("%s: %s: offered is %v of rung %s (%s)", path, c.Pod.Ref, r.Offered, r.ID, r.Help)
 			}
 			if r.Offered {
-				open = false
 				offers++
 				if w, err := remedy.Steps(c); err != nil || len(w.Steps) == 0 {
 					t.Errorf("%s: %s: rung %s is offered and cannot be done: %v", path, c.Pod.Ref, r.ID, err)
@@ -166,8 +177,8 @@ func TestWhatIsOfferedIsTheLeastDangerousThatHelpsAndNothingBlocks(t *testing.T)
 			}
 		}
 	})
-	if offers == 0 {
-		t.Fatal("nothing was ever offered")
+	if offers == 0 || together == 0 || together == offers {
+		t.Fatalf("%d rungs were offered, %d of them that do not help alone", offers, together)
 	}
 }
 

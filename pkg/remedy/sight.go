@@ -10,6 +10,8 @@ import (
 type Before struct {
 	Target snapshot.Ref `json:"target"`
 	Node   string       `json:"node,omitempty"`
+	// Taken is when the picture was taken, by the cluster's clock: a replacement was made after that.
+	Taken time.Time `json:"taken"`
 	// Remedies are the rungs that were used.
 	Remedies []ID `json:"remedies"`
 	// Controller is who makes the replacement: the direct controller of the pod, with its UID; nil for a bare pod.

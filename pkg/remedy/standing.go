@@ -315,3 +315,36 @@ func (st standing) finalOnly() bool { return st.Pod.Stage == stuck.FinalizersOnl
 func controls(kind string) func(metav1.OwnerReference) bool {
 	return func(o metav1.OwnerReference) bool { return o.Controller != nil && *o.Controller && o.Kind == kind }
 }
+
+// keepsOut names the first taint of the pod's node that keeps a DaemonSet from making a pod for it; empty where none does. The controller adds tolerations
+// of its own to the pods that it makes, and unreachable:NoSchedule is not among them (pkg/controller/daemon nodeShouldRunDaemonPod and
+// util AddOrUpdateDaemonPodTolerations).
+func (c *Case) keepsOut() string {
+	n := c.S.Node(c.Pod.Node)
+	if n == nil || c.Pod.Object == nil {
+		return ""
+	}
+	for i := range n.Spec.Taints {
+		t := &n.Spec.Taints[i]
+		if t.Effect != corev1.TaintEffectNoSchedule {
+			continue
+		}
+		if !slices.ContainsFunc(c.Pod.Object.Spec.Tolerations, func(o corev1.Toleration) bool { return tolerates(o, t) }) {
+			return t.Key + ":" + string(t.Effect)
+		}
+	}
+	return ""
+}
+
+// tolerates follows k8s.io/component-helpers/scheduling/corev1 for the operators that every version has; one that is not known here is taken to tolerate.
+func tolerates(o corev1.Toleration, t *corev1.Taint) bool {
+	if o.Effect != "" && o.Effect != t.Effect || o.Key != "" && o.Key != t.Key {
+		return false
+	}
+	switch o.Operator {
+	case "", corev1.TolerationOpEqual:
+		return o.Key != "" && o.Value == t.Value
+	default:
+		return true
+	}
+}

@@ -35,6 +35,9 @@ const (
 // that is gone is created again; everything else stays. Acts that stay are named by a warning each of the plan, with the reason, as long as another one
 // can be taken back; where none can, they are the error.
 func UndoPlan(h History, p *Picture, cluster Cluster) (Plan, error) {
+	if p == nil || p.S == nil {
+		return Plan{}, errors.New("what is there now could not be seen")
+	}
 	plan := Plan{
 		APIVersion: APIVersion, Kind: KindPlan, Made: p.S.Now(), Expires: p.S.Now().Add(Lifetime), Cluster: cluster, Undoes: h.ID,
 	}
@@ -51,6 +54,9 @@ func UndoPlan(h History, p *Picture, cluster Cluster) (Plan, error) {
 			}
 		}
 		act, err := u.act()
+		if err == nil && slices.ContainsFunc(plan.Acts, func(a Act) bool { return a.Target.Namespace == act.Target.Namespace && a.Target.Name == act.Target.Name }) {
+			err = errors.New("its journal names it twice")
+		}
 		if err != nil {
 			stays = append(stays, fmt.Errorf("%s: %w", old.Target, err))
 			continue
@@ -189,6 +195,9 @@ func (u undoing) create(has snapshot.Presence, open bool) (Act, error) {
 		Help: Helps, Why: "the pod is gone, its name is free, and no controller makes it again",
 		Loses: []string{"what the containers of the old pod held stays lost"},
 	}
+	if len(pod.OwnerReferences) > 0 {
+		act.Loses = append(act.Loses, fmt.Sprintf("its ownerReferences (%s) are not set again: it will not be deleted with them", owned(pod.OwnerReferences)))
+	}
 	act.Verdicts = u.namespace()
 	if has != snapshot.Absent {
 		act.Help, act.Why = MayHelp, "whether the pod is gone could not be seen"
@@ -274,11 +283,39 @@ func (u undoing) manifest() (*corev1.Pod, json.RawMessage, error) {
 		return nil, nil, fmt.Errorf("the pod in its journal cannot be read: %w", err)
 	}
 	t := u.old.Target
-	if pod.Kind != "" && pod.Kind != string(snapshot.Pod) || pod.Namespace != t.Namespace || pod.Name != t.Name || pod.UID != t.UID || len(pod.Spec.Containers) == 0 {
+	if !isPod(pod) || pod.Namespace != t.Namespace || pod.Name != t.Name || pod.UID != t.UID {
 		return nil, nil, errors.New("what its journal holds is not that pod")
 	}
 	clean, err := cleaned(raw, pod)
 	return pod, clean, err
+}
+
+// isPod tells whether what was read as a pod is one: by what it calls itself, where it does, and by its having a container, which nothing else has.
+func isPod(p *corev1.Pod) bool {
+	return (p.Kind == "" || p.Kind == string(snapshot.Pod)) && (p.APIVersion == "" || p.APIVersion == corev1.SchemeGroupVersion.String()) &&
+		p.Name != "" && len(p.Spec.Containers) > 0
+}
+
+// owned names owners in a row.
+func owned(refs []metav1.OwnerReference) string {
+	var out []string
+	for _, o := range refs {
+		out = append(out, o.Kind+" "+o.Name)
+	}
+	return listed(out)
+}
+
+// Manifest is what of a pod that was kept can be created: what an undo creates it from. It has no ownerReferences: an owner may be gone by now, and garbage
+// collection then deletes the pod at once; a controller takes a pod that its selector chooses by itself.
+func Manifest(raw json.RawMessage) (json.RawMessage, error) {
+	pod := &corev1.Pod{}
+	if err := json.Unmarshal(raw, pod); err != nil {
+		return nil, fmt.Errorf("the pod cannot be read: %w", err)
+	}
+	if !isPod(pod) {
+		return nil, errors.New("it is no pod")
+	}
+	return cleaned(raw, pod)
 }
 
 // cleaned is the manifest by which a pod like this one can be created. Everything that the API server, admission, the scheduler or the kubelet put in and

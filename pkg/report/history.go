@@ -173,7 +173,8 @@ func quoted(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// Manifests are the objects that a run kept, as kubectl create takes them: without what the API server, and nobody else, sets.
+// Manifests are the objects that a run kept, as kubectl create takes them: without what the API server, and nobody else, sets. Pods are as an undo creates
+// them.
 func (r *Run) Manifests() ([]json.RawMessage, error) {
 	var out []json.RawMessage
 	for i, raw := range r.Objects {
@@ -182,6 +183,14 @@ func (r *Run) Manifests() ([]json.RawMessage, error) {
 			return nil, fmt.Errorf("object %d of run %s: %w", i, r.Summary.ID, err)
 		}
 		if obj == nil { // the act created it
+			continue
+		}
+		if obj["kind"] == string(snapshot.Pod) && obj["apiVersion"] == "v1" {
+			clean, err := remedy.Manifest(raw)
+			if err != nil {
+				return nil, fmt.Errorf("object %d of run %s: %w", i, r.Summary.ID, err)
+			}
+			out = append(out, clean)
 			continue
 		}
 		delete(obj, "status")

@@ -42,6 +42,16 @@ func (p *plan) subjects() []*corev1.Pod {
 
 // readReferences reads what the pods in question refer to, and what else the causes in use need.
 func (p *plan) readReferences(ctx context.Context) {
+	also := map[snapshot.Kind]names{}
+	for _, ref := range p.query.Also {
+		if also[ref.Kind] == nil {
+			also[ref.Kind] = names{}
+		}
+		also[ref.Kind][types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}] = true
+	}
+	for k, wanted := range also {
+		p.fetch(ctx, k, wanted)
+	}
 	pods := p.subjects()
 	if len(pods) == 0 && len(p.query.Nodes) == 0 && len(p.suspect) == 0 {
 		if p.webhooks { // a pod that cannot be created has no pod to look at

@@ -32,6 +32,8 @@ type Query struct {
 	// Owners prepares the search for the owners of the finalizers on objects that are being deleted: see finalizer.Seeker. The definitions may be nil.
 	// It returns nil where nobody is to be looked for, else a function that tells which workloads may be one. Where Owners is nil none are looked for.
 	Owners func(held []metav1.Object, definitions []*metav1.PartialObjectMetadata) func(workload runtime.Object) bool
+	// Also are objects that are read whatever else is: what somebody is about to ask about by name.
+	Also []snapshot.Ref
 	// Concurrency bounds the requests under way at once; 0 means a sensible default.
 	Concurrency int
 	// Progress, where set, is told in a few words what is being read.

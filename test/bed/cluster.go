@@ -69,6 +69,7 @@ type Cluster struct {
 	dir     string
 	ownsDir bool
 	server  string
+	etcd    string
 	ca      *authority
 	config  *rest.Config
 	client  kubernetes.Interface
@@ -78,6 +79,7 @@ type Cluster struct {
 
 	mu        sync.Mutex
 	processes []*process // in start order
+	lines     []*line
 	nodes     map[string]*Node
 	stopped   bool
 }
@@ -187,6 +189,7 @@ func (c *Cluster) writeFiles(securePort int) (err error) {
 
 func (c *Cluster) startControlPlane(ctx context.Context, ports []int) error {
 	etcdURL := "http://127.0.0.1:" + strconv.Itoa(ports[0])
+	c.etcd = etcdURL
 	peerURL := "http://127.0.0.1:" + strconv.Itoa(ports[1])
 	etcdDir := c.opts.EtcdDir
 	if etcdDir == "" {
@@ -321,7 +324,7 @@ func (c *Cluster) Stop() error {
 		return nil
 	}
 	c.stopped = true
-	processes := c.processes
+	processes, lines := c.processes, c.lines
 	nodes := make([]*Node, 0, len(c.nodes))
 	for _, n := range c.nodes {
 		nodes = append(nodes, n)
@@ -330,6 +333,9 @@ func (c *Cluster) Stop() error {
 
 	var errs []error
 	c.cancel()
+	for _, l := range lines {
+		errs = append(errs, l.end())
+	}
 	c.workers.Wait()
 	for _, n := range nodes {
 		// A node takes nothing with it that is worth an orderly end, and one
@@ -358,6 +364,9 @@ func (c *Cluster) Kubeconfig() string { return c.path }
 
 // Config is a copy of the cluster-admin's client configuration.
 func (c *Cluster) Config() *rest.Config { return rest.CopyConfig(c.config) }
+
+// Etcd is the URL of the cluster's etcd, for objects that the API server would not take any more.
+func (c *Cluster) Etcd() string { return c.etcd }
 
 // Client is the cluster-admin's client.
 func (c *Cluster) Client() kubernetes.Interface { return c.client }

@@ -51,6 +51,10 @@ type NodeOptions struct {
 	CPUs           int
 	MemoryBytes    uint64
 	MaxPods        int32
+	// Line puts a line between the node and the API server, that Cut and Mend act on.
+	Line bool
+	// StaticPods lets the node have static pods: see Node.RunStatic.
+	StaticPods bool
 	// Logs says how the kubelet serves /logs/: see node.Config.
 	Logs string
 	// RuntimeRequestTimeout is the kubelet's setting of that name: a call that
@@ -84,6 +88,7 @@ type Node struct {
 	dir     string
 	address string
 	faults  *fault.Client
+	line    *line // to the API server; nil where it is direct
 
 	mu      sync.Mutex
 	process *process // nil when stopped
@@ -133,7 +138,15 @@ func (n *Node) writeConfig(opts NodeOptions, number int) error {
 	maps.Copy(labels, opts.Labels)
 	kubeconfig := filepath.Join(n.dir, "kubeconfig")
 	who := credentials{user: "system:node:" + n.Name, groups: []string{"system:nodes"}}
-	if err := n.cluster.ca.writeKubeconfig(kubeconfig, n.cluster.server, who); err != nil {
+	server := n.cluster.server
+	if opts.Line {
+		var err error
+		if n.line, err = n.cluster.drawLine(); err != nil {
+			return fmt.Errorf("draw a line to node %s: %w", n.Name, err)
+		}
+		server = n.line.server()
+	}
+	if err := n.cluster.ca.writeKubeconfig(kubeconfig, server, who); err != nil {
 		return err
 	}
 	ports, err := freePorts(1)
@@ -153,12 +166,18 @@ func (n *Node) writeConfig(opts NodeOptions, number int) error {
 		CPUs:                  opts.CPUs,
 		MemoryBytes:           opts.MemoryBytes,
 		MaxPods:               opts.MaxPods,
+		StaticPods:            opts.StaticPods,
 		Logs:                  opts.Logs,
 		KubeletPort:           ports[0],
 		RuntimeRequestTimeout: opts.RuntimeRequestTimeout,
 	}
 	if err := os.MkdirAll(config.LogDir(), 0o750); err != nil {
 		return fmt.Errorf("make the log directory of node %s: %w", n.Name, err)
+	}
+	if opts.StaticPods {
+		if err := os.MkdirAll(node.StaticPods(n.dir), 0o750); err != nil {
+			return fmt.Errorf("make the folder for static pods of node %s: %w", n.Name, err)
+		}
 	}
 	// What the process prints is the kubelet's log.
 	if err := os.Symlink(n.LogPath(), filepath.Join(config.LogDir(), "kubelet.log")); err != nil {

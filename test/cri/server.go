@@ -38,8 +38,11 @@ func Serve(ctx context.Context, listener net.Listener, opts Options) error {
 		grpc.UnaryInterceptor(func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 			call := fault.Call(path.Base(info.FullMethod))
 			about := r.about(request)
-			err := opts.Faults.Before(ctx, call, about)
 			var answer any
+			var err error
+			if !looks(ctx) {
+				err = opts.Faults.Before(ctx, call, about)
+			}
 			if err == nil {
 				answer, err = handle(ctx, request)
 			}

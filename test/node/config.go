@@ -27,6 +27,9 @@ type Config struct {
 	MemoryBytes    uint64 `json:"memoryBytes"`
 	MaxPods        int32  `json:"maxPods"`
 
+	// StaticPods lets the kubelet run what is in the folder of that name.
+	StaticPods bool `json:"staticPods,omitempty"`
+
 	// Logs says how /logs/ is served: LogsAll when empty.
 	Logs string `json:"logs,omitempty"`
 
@@ -67,5 +70,11 @@ func KubeletSocket(dir string) string { return filepath.Join(dir, "kubelet.sock"
 // LogDir is the node's /var/log: what the units kubelet and containerd wrote.
 func (c Config) LogDir() string { return filepath.Join(c.Dir, "log") }
 
-func (c Config) runtimeSocket() string { return filepath.Join(c.Dir, "containerd.sock") }
+// RuntimeSocket is where the node in that folder serves the CRI.
+func RuntimeSocket(dir string) string { return filepath.Join(dir, "containerd.sock") }
+
+// StaticPods is where the kubelet of the node in that folder finds its static pods.
+func StaticPods(dir string) string { return filepath.Join(dir, "manifests") }
+
+func (c Config) runtimeSocket() string { return RuntimeSocket(c.Dir) }
 func (c Config) root() string          { return filepath.Join(c.Dir, "kubelet") }

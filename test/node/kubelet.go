@@ -239,5 +239,9 @@ func kubeletConfiguration(c Config) (*options.KubeletFlags, *kubeletconfig.Kubel
 	config.ProtectKernelDefaults = false
 	config.MaxOpenFiles = 4096 // no more than an ordinary user may have
 	config.EnableControllerAttachDetach = true
+	if c.StaticPods {
+		config.StaticPodPath = StaticPods(c.Dir)
+		config.FileCheckFrequency = metav1.Duration{Duration: 2 * time.Second}
+	}
 	return flags, config, nil
 }

@@ -78,6 +78,8 @@ type Scenario struct {
 	Want   []Want
 	// Objects is what is right to say of things that are no pods.
 	Objects []WantObject
+	// Try are commands that change something, for somebody who tries the plugin.
+	Try []string
 }
 
 const (
@@ -162,7 +164,7 @@ func Demo() []Scenario {
 
 // ByName picks scenarios, in the given order.
 func ByName(names ...string) ([]Scenario, error) {
-	all := All()
+	all := append(All(), Fixes()...)
 	var picked []Scenario
 	for _, name := range names {
 		i := slices.IndexFunc(all, func(s Scenario) bool { return s.Name == name })

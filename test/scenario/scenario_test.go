@@ -19,7 +19,7 @@ import (
 // shows each; then it repairs what can be repaired and expects the cluster to
 // recover, or the faults would not be the reason for what was seen.
 func TestScenarios(t *testing.T) {
-	fleet, err := scenario.NewFleet(scenario.All()...)
+	fleet, err := scenario.NewFleet(append(scenario.All(), scenario.Fixes()...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func nodeIsReady(ctx context.Context, c *bed.Cluster, name string) error {
 }
 
 func TestEveryScenarioIsComplete(t *testing.T) {
-	all := scenario.All()
+	all := append(scenario.All(), scenario.Fixes()...)
 	if len(all) == 0 {
 		t.Fatal("there are no scenarios")
 	}

@@ -108,7 +108,25 @@ func run(ctx context.Context, o options, in io.Reader, out io.Writer) (err error
 	case <-time.After(o.age):
 	case <-ctx.Done():
 	}
+	printTries(out, scenarios)
 	return o.stay(ctx, c, in, out)
+}
+
+// printTries shows what changes something, and so can be tried only once.
+func printTries(out io.Writer, scenarios []scenario.Scenario) {
+	var page strings.Builder
+	for _, s := range scenarios {
+		if len(s.Try) == 0 {
+			continue
+		}
+		fmt.Fprintf(&page, "\n  # %s\n", s.Doc)
+		for _, command := range s.Try {
+			fmt.Fprintf(&page, "  %s\n", command)
+		}
+	}
+	if page.Len() > 0 {
+		fmt.Fprintf(out, "\nto see what changes would do, and make them:\n%s\n", page.String())
+	}
 }
 
 func (o options) pick() ([]scenario.Scenario, error) {
@@ -120,7 +138,7 @@ func (o options) pick() ([]scenario.Scenario, error) {
 	case o.scenarios != "":
 		return scenario.ByName(strings.Split(o.scenarios, ",")...)
 	default:
-		return scenario.All(), nil
+		return append(scenario.All(), scenario.Fixes()...), nil
 	}
 }
 
