@@ -335,7 +335,7 @@ func (o *fixOptions) offer(ctx context.Context, w World, doc *report.Fix) (bool,
 		return false, nil
 	}
 	rung := doc.Cases[0].Ladder[i]
-	answer, err := ask(ctx, w, fmt.Sprintf("Plan this now: %s? [y/N] ", rung.Title))
+	answer, err := ask(ctx, w, fmt.Sprintf("\nPlan this now: %s? [y/N] ", render.Clean(rung.Title)))
 	if err != nil || !slices.Contains([]string{"y", "yes"}, strings.ToLower(answer)) {
 		return false, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/causes"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/finalizer"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/render"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/source"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/source/dump"
@@ -140,19 +142,25 @@ func needs(catalogue []diagnose.Cause) []snapshot.Kind {
 // progress tells on stderr what is being read, where somebody looks.
 type progress struct {
 	out   io.Writer
+	width int // of a line, in cells: what is longer would leave a part behind when it is cleared
 	shown bool
 }
 
 func newProgress(w World) *progress {
-	if w.Width(w.Streams.ErrOut) == 0 {
+	width := w.Width(w.Streams.ErrOut)
+	if width == 0 {
 		return &progress{}
 	}
-	return &progress{out: w.Streams.ErrOut}
+	return &progress{out: w.Streams.ErrOut, width: width}
 }
 
 func (p *progress) say(what string) {
 	if p.out != nil {
 		p.shown = true
+		what = render.Clean(what)
+		if room := p.width - 3; len(what) > room && room > 0 { // bytes: at least as many as cells
+			what = strings.ToValidUTF8(what[:room], "")
+		}
 		fmt.Fprintf(p.out, "\r\x1b[K%s …", what)
 	}
 }

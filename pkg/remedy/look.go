@@ -247,7 +247,7 @@ func Look(b Before, s *snapshot.Snapshot, found stuck.Result) Sight {
 		case obj.DeletionTimestamp == nil:
 			out.say("%s is still there, and is not being deleted", b.Target)
 		case len(out.Held) > 0 && obj.DeletionGracePeriodSeconds != nil && *obj.DeletionGracePeriodSeconds == 0:
-			out.say("%s is still there: only %s hold it", b.Target, finalPhrase(out.Held))
+			out.say("%s is still there: nothing but %s holds it", b.Target, finalPhrase(out.Held))
 		case len(out.Held) > 0:
 			out.say("%s is still there, with %s", b.Target, finalPhrase(out.Held))
 		default:

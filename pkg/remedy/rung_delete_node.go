@@ -36,11 +36,11 @@ func assessDeleteNode(c *Case) []Rung {
 	case why != "" && sure:
 		r.Help, r.Why = NoHelp, fmt.Sprintf("PodGC could not delete the pod: %s", why)
 	case c.Pod.Stage == stuck.FinalizersOnly:
-		r.Help, r.Why = NoHelp, fmt.Sprintf("the final deletion was done already; only %s hold the object", finalPhrase(st.obj.Finalizers))
+		r.Help, r.Why = NoHelp, fmt.Sprintf("the final deletion was done already; nothing but %s holds the object", finalPhrase(st.obj.Finalizers))
 	case st.facts.Ready == string(corev1.ConditionTrue) && st.Reach != scope.ReachNode:
 		r.Help, r.Why = NoHelp, fmt.Sprintf("the node works (%s), and what is wrong is not the node's", st.facts)
 	case len(st.obj.Finalizers) > 0:
-		r.Help, r.Why = NotAlone, fmt.Sprintf("PodGC deletes the pod for good, and %s stay", finalPhrase(st.obj.Finalizers))
+		r.Help, r.Why = NotAlone, fmt.Sprintf("PodGC deletes the pod for good, and %s will stay", finalPhrase(st.obj.Finalizers))
 	default:
 		r.Help, r.Why = MayHelp, fmt.Sprintf("PodGC deletes its pods for good within about a minute; only for a machine that does not come back (%s)", st.facts)
 	}

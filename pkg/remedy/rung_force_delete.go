@@ -38,11 +38,11 @@ func (st standing) forceHelp(together bool) (Help, string) {
 	case why != "" && sure:
 		return NoHelp, fmt.Sprintf("the API server would refuse it: %s; that server has to come back first", why)
 	case st.Pod.Stage == stuck.FinalizersOnly:
-		return NoHelp, fmt.Sprintf("the final deletion was done already; only %s hold the object", finalPhrase(st.obj.Finalizers))
+		return NoHelp, fmt.Sprintf("the final deletion was done already; nothing but %s holds the object", finalPhrase(st.obj.Finalizers))
 	case st.mirror():
 		return NoHelp, "it is the mirror of a static pod: as long as the manifest is on the node, the kubelet shows it anew"
 	case len(st.obj.Finalizers) > 0 && !together:
-		return NotAlone, fmt.Sprintf("%s stay, and hold the object until they are taken off", finalPhrase(st.obj.Finalizers))
+		return NotAlone, fmt.Sprintf("%s will stay, and hold the object until they are taken off", finalPhrase(st.obj.Finalizers))
 	}
 	note := ""
 	if why != "" {

@@ -41,9 +41,9 @@ func assessOutOfService(c *Case) []Rung {
 	case why != "" && sure:
 		r.Help, r.Why = NoHelp, fmt.Sprintf("PodGC could not delete the pod: %s", why)
 	case c.Pod.Stage == stuck.FinalizersOnly:
-		r.Help, r.Why = NoHelp, fmt.Sprintf("the final deletion was done already; only %s hold the object", finalPhrase(st.obj.Finalizers))
+		r.Help, r.Why = NoHelp, fmt.Sprintf("the final deletion was done already; nothing but %s holds the object", finalPhrase(st.obj.Finalizers))
 	case len(st.obj.Finalizers) > 0:
-		r.Help, r.Why = NotAlone, fmt.Sprintf("PodGC deletes the pod for good, and %s stay", finalPhrase(st.obj.Finalizers))
+		r.Help, r.Why = NotAlone, fmt.Sprintf("PodGC deletes the pod for good, and %s will stay", finalPhrase(st.obj.Finalizers))
 	case st.facts.Ready == "":
 		r.Help, r.Why = MayHelp, "the node was not read: this is for a machine that is known to be off, and for no other"
 	case st.deleting() || c.Pod.State == stuck.NodeLost:

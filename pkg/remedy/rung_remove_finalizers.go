@@ -69,7 +69,7 @@ func (st standing) patchHelp(together bool) (Help, string) {
 	case why != "" && sure:
 		return NoHelp, fmt.Sprintf("the API server would refuse it: %s; that server has to come back first", why)
 	case len(left) > 0:
-		return NotAlone, fmt.Sprintf("%s stay, and hold the object", finalPhrase(left))
+		return NotAlone, fmt.Sprintf("%s will stay, and hold the object", finalPhrase(left))
 	case st.Pod.Stage != stuck.FinalizersOnly && !together:
 		return NotAlone, fmt.Sprintf("the kubelet has not finished with the pod (%s): it goes only after the kubelet deleted it for good, or after a force delete", st.stage())
 	}
@@ -79,13 +79,13 @@ func (st standing) patchHelp(together bool) (Help, string) {
 	}
 	for _, o := range st.Owners {
 		if slices.Contains(off, o.Finalizer) && (o.Alive == finalizer.Lives || o.Alive == finalizer.Slow) {
-			return MayHelp, fmt.Sprintf("only %s hold the object, but the owner of %s works: %s%s", finalPhrase(off), o.Finalizer, o.Why, note)
+			return MayHelp, fmt.Sprintf("nothing but %s holds the object, but the owner of %s works: %s%s", finalPhrase(off), o.Finalizer, o.Why, note)
 		}
 	}
 	if note != "" {
-		return MayHelp, fmt.Sprintf("only %s hold the object%s", finalPhrase(off), note)
+		return MayHelp, fmt.Sprintf("nothing but %s holds the object%s", finalPhrase(off), note)
 	}
-	return Helps, fmt.Sprintf("only %s hold the object: with the last one it is gone", finalPhrase(off))
+	return Helps, fmt.Sprintf("nothing but %s holds the object: with the last one it is gone", finalPhrase(off))
 }
 
 func (st standing) stage() string {
