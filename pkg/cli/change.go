@@ -468,6 +468,10 @@ func (c *change) more() string {
 		switch o.Status {
 		case remedy.Done:
 			text = "; what was done stays done"
+		case remedy.Already:
+			if o.Attempts > 0 && text == "; nothing was changed" {
+				text = "; it is as wanted, and this run or somebody else did it"
+			}
 		case remedy.Open:
 			return "; whether it was changed is not known; see `kubectl stuck history " + c.doc.Run + "`"
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,9 @@ import (
 
 // ErrWrite is returned, wrapped, for a request that the guard refused. It never left the process.
 var ErrWrite = errors.New("refused: this client only reads")
+
+// maxRetryAfter is for how long, in seconds, a read waits because a server that is busy asks for it. API servers ask for 1 to some 10.
+const maxRetryAfter = 10
 
 // guard is the transport of a client that cannot write. It passes GET and HEAD of /version and of the
 // resources that a snapshot can hold, and nothing else: not their subresources either, because GET of
@@ -43,6 +47,9 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp, err := g.next.RoundTrip(r)
 	if resp != nil {
+		if wait, perr := strconv.Atoi(resp.Header.Get("Retry-After")); perr == nil && wait > maxRetryAfter {
+			resp.Header.Del("Retry-After") // client-go waits as long as it is told; without it, the answer becomes an error that is shown
+		}
 		if t, perr := http.ParseTime(resp.Header.Get("Date")); perr == nil {
 			g.date.Store(t.Unix())
 		}

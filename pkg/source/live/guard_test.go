@@ -145,3 +145,32 @@ func TestNothingOfAnyClientGetsThroughTheTransport(t *testing.T) {
 		t.Errorf("a read: %v, the server saw %v", err, methods)
 	}
 }
+
+func TestNobodyWaitsForAnHour(t *testing.T) {
+	for header, want := range map[string]string{"3600": "", "11": "", "10": "10", "1": "1", "": "", "soon": "soon"} {
+		var date atomic.Int64
+		g := newGuard(roundTrip(func(*http.Request) (*http.Response, error) {
+			h := http.Header{}
+			if header != "" {
+				h.Set("Retry-After", header)
+			}
+			return &http.Response{StatusCode: http.StatusTooManyRequests, Header: h, Body: http.NoBody}, nil
+		}), "", &date)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://127.0.0.1/version", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := g.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if got := resp.Header.Get("Retry-After"); got != want {
+			t.Errorf("Retry-After %q became %q, want %q", header, got, want)
+		}
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
