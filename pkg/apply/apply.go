@@ -16,6 +16,9 @@ type Journal interface {
 type Hooks struct {
 	// Again takes a new picture, asks the guards again and returns the act as it is now. A *Blocked error stops the run.
 	Again func(ctx context.Context, act remedy.Act) (remedy.Act, error)
+	// Stale tells that what the guards last decided on is too old for the first step of another act, whatever the object's version; it may be nil.
+	// The node of an object and its lease have no part in that version.
+	Stale func() bool
 	// Say tells of progress; it may be nil.
 	Say func(string)
 }

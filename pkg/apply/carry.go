@@ -243,7 +243,7 @@ func (s *stepRun) carry(ctx context.Context) (remedy.Outcome, error) {
 }
 
 // judge ends the step where the look tells enough.
-func (s *stepRun) judge(obj *unstructured.Unstructured) (o remedy.Outcome, err error, end bool) { //nolint:revive,staticcheck // the flag says whether the others count
+func (s *stepRun) judge(obj *unstructured.Unstructured) (o remedy.Outcome, err error, end bool) { //nolint:revive // the flag says whether the others count
 	ref := s.do.Ref
 	switch {
 	case s.do.Verb == remedy.Create && obj == nil:
@@ -321,7 +321,8 @@ func (s *stepRun) exhausted(obj *unstructured.Unstructured) remedy.Outcome {
 // again runs the guards again where somebody else changed the object. fresh tells that it did, and that the object has to be read again.
 func (s *stepRun) again(ctx context.Context, obj *unstructured.Unstructured) (fresh bool, o remedy.Outcome, err error) {
 	version := obj.GetResourceVersion()
-	if version == s.judged || s.own != "" && version == s.own {
+	stale := s.step == 0 && s.attempts == 0 && s.hooks.Stale != nil && s.hooks.Stale()
+	if !stale && (version == s.judged || s.own != "" && version == s.own) {
 		return false, o, nil
 	}
 	ref, act := s.do.Ref, s.plan.Acts[s.act]
@@ -337,13 +338,19 @@ func (s *stepRun) again(ctx context.Context, obj *unstructured.Unstructured) (fr
 		return stop(&Moved{Ref: ref, Times: maxReplans})
 	}
 	s.replans++
-	s.say(fmt.Sprintf("%s was changed since it was judged: running the guards again", ref))
+	if stale {
+		s.say(fmt.Sprintf("running the guards on %s again: time has passed", ref))
+	} else {
+		s.say(fmt.Sprintf("%s was changed since it was judged: running the guards again", ref))
+	}
 	if s.hooks.Again == nil {
 		return stop(&Moved{Ref: ref})
 	}
 	now, err := s.hooks.Again(ctx, act)
 	if err != nil {
 		switch {
+		case errors.Is(err, remedy.ErrNothingLeft) && ctx.Err() == nil:
+			return true, o, nil // the next look tells what became of it
 		case ctx.Err() != nil && s.unsure:
 			return stop(&Interrupted{Cause: context.Cause(ctx)})
 		case ctx.Err() != nil:

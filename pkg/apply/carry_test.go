@@ -226,7 +226,7 @@ func TestEveryAnswerToEveryVerb(t *testing.T) {
 			s.read = func(w http.ResponseWriter, _ int) bool { status(w, 503, "ServiceUnavailable", "no etcd"); return true }
 		}, remedy.Error, 0, "nothing was changed"},
 		{"a proxy says 404 before", func(s *server) {
-			s.read = func(w http.ResponseWriter, _ int) bool { w.WriteHeader(404); return true }
+			s.read = func(w http.ResponseWriter, _ int) bool { w.WriteHeader(http.StatusNotFound); return true }
 		}, remedy.Error, 0, "nothing was changed"},
 	}
 	for _, verb := range []string{"delete", "force", "patch", "create"} {

@@ -186,7 +186,7 @@ func TestATicketPassesOnceUnderAStampede(t *testing.T) {
 	g, _ := testGate(t)
 	g.next = roundTrip(func(r *http.Request) (*http.Response, error) {
 		through.Add(1)
-		return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, nil
+		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
 	})
 	c := call{method: "DELETE", path: pathPod, contentType: contentJSON, body: []byte(`{}`)}
 	void, err := g.open(c)
@@ -211,7 +211,7 @@ func TestWhatPassesCannotBeReadTwiceBelowTheGate(t *testing.T) {
 		if body, err := io.ReadAll(r.Body); r.GetBody != nil || err != nil || !bytes.Equal(body, c.body) || r.ContentLength != int64(len(c.body)) {
 			t.Errorf("%s, %d bytes, and a way to read them again: %v", body, r.ContentLength, r.GetBody != nil)
 		}
-		return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, nil
+		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
 	})
 	void, err := g.open(c)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,9 +29,6 @@ const (
 	dryRunServer = "server"
 )
 
-// yesWithoutWord is what --yes without a word stands for.
-const yesWithoutWord = "true"
-
 // changeFlags are those of every command that changes a cluster.
 type changeFlags struct {
 	dryRun  string
@@ -42,7 +40,7 @@ type changeFlags struct {
 func (f *changeFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.dryRun, "dry-run", "", "Change nothing. client: show the plan and what the guards say; server: also ask the API server whether it would accept each step.")
 	cmd.Flags().StringVar(&f.yes, "yes", "", "Do not ask. Where data may be lost, the word that would have to be typed is needed too: --yes=NAME of the pod, or the number of pods.")
-	cmd.Flags().Lookup("yes").NoOptDefVal = yesWithoutWord
+	cmd.Flags().Lookup("yes").NoOptDefVal = render.Yes
 	f.addJournal(cmd)
 	cmd.Flags().DurationVar(&f.wait, "wait", 2*time.Minute, "How long to look whether it helped; 0 does not look.")
 	_ = cmd.RegisterFlagCompletionFunc("dry-run", cobra.FixedCompletions([]string{dryRunClient, dryRunServer}, cobra.ShellCompDirectiveNoFileComp))
@@ -56,6 +54,9 @@ func (f *changeFlags) addJournal(cmd *cobra.Command) {
 func (f *changeFlags) complete() error {
 	if f.dryRun != "" && f.dryRun != dryRunClient && f.dryRun != dryRunServer {
 		return usagef("--dry-run=%s is neither %s nor %s", f.dryRun, dryRunClient, dryRunServer)
+	}
+	if slices.Contains([]string{"false", "no", "0", "f", "n"}, strings.ToLower(f.yes)) {
+		return usagef("--yes=%s: leave --yes away to be asked", f.yes)
 	}
 	if f.wait < 0 {
 		return usagef("--wait %s is negative", f.wait)
@@ -121,16 +122,10 @@ func (c *change) run(ctx context.Context) error {
 	if err := c.confirm(ctx); err != nil {
 		return err
 	}
-	// What a person agreed to while thinking for a while is judged again.
-	if c.w.Now().Sub(c.look.taken) > patience {
-		if err := c.judgeAgain(ctx); err != nil {
-			return err
-		}
-	}
 	return c.carryOut(ctx)
 }
 
-// patience is how old a picture may be when the first change is made. Within it fall the dry run and an answer that was given beforehand.
+// patience is how old a picture may be when a change is made. Within it fall the dry run and an answer that was given beforehand.
 const patience = 5 * time.Second
 
 // preflight asks for the rights and tries every step.
@@ -196,14 +191,15 @@ func (c *change) gates(act remedy.Act, step remedy.Step) []admission.Gate {
 func (c *change) confirm(ctx context.Context) error {
 	word := render.Word(&c.plan)
 	needsWord := word != "yes"
-	if c.flags.yes != "" {
-		if !needsWord || c.flags.yes == word {
+	if yes := c.flags.yes; yes != "" {
+		switch {
+		case yes == word, !needsWord && (yes == "true" || yes == c.nameOrNumber()):
 			return nil
-		}
-		if c.flags.yes == yesWithoutWord {
+		case yes == render.Yes || yes == "true":
 			return c.refuse("data may be lost, so --yes is not enough: --yes=%s; nothing was changed", word)
+		default:
+			return c.refuse("--yes=%s is not the word that is asked for here, which is %s; nothing was changed", yes, word)
 		}
-		return c.refuse("--yes=%s is not the word that is asked for here, which is %s; nothing was changed", c.flags.yes, word)
 	}
 	if !c.w.Interactive() {
 		flag := "--yes"
@@ -212,10 +208,12 @@ func (c *change) confirm(ctx context.Context) error {
 		}
 		return c.refuse("nobody is there to ask: give %s; nothing was changed", flag)
 	}
-	if c.render.Format == render.Table {
+	if c.people() {
 		if err := c.print(); err != nil {
 			return err
 		}
+	} else {
+		c.warnings()
 	}
 	text, word := render.Question(&c.plan, c.render)
 	answer, err := ask(ctx, c.w, text)
@@ -229,18 +227,53 @@ func (c *change) confirm(ctx context.Context) error {
 	return nil
 }
 
+// nameOrNumber is the word that would be asked for if data could be lost: who gives it means this plan.
+func (c *change) nameOrNumber() string {
+	if len(c.plan.Acts) == 1 {
+		return c.plan.Acts[0].Target.Name
+	}
+	return strconv.Itoa(len(c.plan.Acts))
+}
+
+// people tells whether the answer is a page, rather than a document for programs.
+func (c *change) people() bool {
+	return c.render.Format == render.Table || c.render.Format == render.Wide
+}
+
+// warnings are what has to be seen before the question where no page is printed.
+func (c *change) warnings() {
+	all := slices.Clone(c.plan.Verdicts)
+	for _, act := range c.plan.Acts {
+		all = append(all, act.Verdicts...)
+	}
+	for _, v := range all {
+		c.warn("%s: %s", v.Guard, v.Reason)
+	}
+}
+
 // judgeAgain plans every act anew and stops where a guard has come to refuse it.
 func (c *change) judgeAgain(ctx context.Context) error {
 	for i, act := range c.plan.Acts {
 		now, err := c.actAgain(ctx, act)
-		if err != nil {
-			return err
+		var blocked *apply.Blocked
+		switch {
+		case errors.As(err, &blocked):
+			c.plan.Acts[i].Verdicts = blocked.Verdicts
+			return c.refuse("%s; nothing was changed", c.blockedText(blocked.Verdicts))
+		case errors.Is(err, remedy.ErrNothingLeft):
+			return c.refuse("%s is gone already, or as wanted; nothing was changed", act.Target)
+		case errors.Is(err, remedy.ErrReplaced):
+			return c.refuse("%v; nothing was changed", err)
+		case err != nil:
+			return fmt.Errorf("%w; nothing was changed", err)
 		}
 		c.plan.Acts[i] = now
 	}
-	c.look.taken = c.w.Now()
 	return nil
 }
+
+// stale tells that the guards looked too long ago.
+func (c *change) stale() bool { return c.w.Now().Sub(c.look.taken) > patience }
 
 // actAgain is what the writer calls when the object of an act has changed, too.
 func (c *change) actAgain(ctx context.Context, act remedy.Act) (remedy.Act, error) {
@@ -258,10 +291,34 @@ func (c *change) actAgain(ctx context.Context, act remedy.Act) (remedy.Act, erro
 			Reason: fmt.Sprintf("The risk was %s when it was confirmed, and is %s now.", act.Risk, now.Risk),
 		}}}
 	}
+	if diff := exceeds(act, now); diff != "" {
+		return remedy.Act{}, &apply.Blocked{Ref: act.Target, Verdicts: []remedy.Verdict{{
+			Guard: "changed", Level: remedy.Block, Reason: "The plan comes out differently now than when it was agreed to: " + diff + ".",
+		}}}
+	}
+	c.look.taken = c.w.Now()
 	if more := addedWarnings(act.Verdicts, now.Verdicts); more != "" {
 		c.warn("%s", more)
 	}
 	return now, nil
+}
+
+// exceeds says in what an act that was planned anew does more than the one that was agreed to. It may do less: a finalizer can be gone by now.
+func exceeds(was, now remedy.Act) string {
+	for _, step := range now.Steps {
+		i := slices.IndexFunc(was.Steps, func(s remedy.Step) bool {
+			return s.Verb == step.Verb && s.Ref == step.Ref && equalGrace(s.Grace, step.Grace)
+		})
+		if i < 0 {
+			return "it has the step " + step.What
+		}
+		for _, f := range step.Finalizers {
+			if !slices.Contains(was.Steps[i].Finalizers, f) {
+				return "it takes in finalizer " + f
+			}
+		}
+	}
+	return ""
 }
 
 // addedWarnings are those that were not there when the person agreed.
@@ -285,6 +342,13 @@ func (c *change) carryOut(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// What a person agreed to while thinking for a while is judged again, last of all.
+	if c.stale() {
+		if err := c.judgeAgain(ctx); err != nil {
+			return err
+		}
+		record.Plan = c.plan
+	}
 	dir, err := journalDir(c.w, c.flags.journal)
 	if err != nil {
 		return err
@@ -298,6 +362,7 @@ func (c *change) carryOut(ctx context.Context) error {
 	p := newProgress(c.w)
 	outcomes, status, err := c.client.Carry(ctx, j, c.plan, apply.Hooks{
 		Again: func(ctx context.Context, act remedy.Act) (remedy.Act, error) { p.clear(); return c.actAgain(ctx, act) },
+		Stale: c.stale,
 		Say:   p.say,
 	})
 	p.clear()
@@ -305,7 +370,11 @@ func (c *change) carryOut(ctx context.Context) error {
 	c.pointBack()
 	failure := err
 	if changed(outcomes) {
-		c.prove(ctx, j, before)
+		if c.flags.wait > 0 {
+			c.prove(ctx, j, before)
+		} else {
+			c.doc.Notes = append(c.doc.Notes, "Nobody looked whether it helped: --wait is 0.")
+		}
 		c.tell(ctx, j)
 	}
 	if err := j.End(c.w.Now(), status, errorText(failure)); err != nil {
@@ -444,7 +513,7 @@ func (c *change) verdict(failure error) error {
 		return toldError{fmt.Errorf("interrupted while waiting for the proof%s", c.more())}
 	}
 	for _, s := range c.doc.Sights {
-		if !s.Good && c.flags.wait > 0 {
+		if !s.Good {
 			return toldError{fmt.Errorf("it was done, and is not proven to have helped: %s%s", strings.Join(s.Says, " "), c.more())}
 		}
 	}
@@ -493,7 +562,7 @@ func (e refusedError) Unwrap() error { return e.error }
 
 // blockedText says what forbids the plan. The page for people has it in full already.
 func (c *change) blockedText(vs []remedy.Verdict) string {
-	if c.render.Format == render.Table || c.render.Format == render.Wide {
+	if c.people() {
 		var names []string
 		for _, v := range vs {
 			if !slices.Contains(names, v.Guard) {

@@ -379,6 +379,7 @@ func planAgain(ctx context.Context, w World, r *reader, asked remedy.Asked, clus
 	case p.UID != act.Target.UID:
 		return remedy.Plan{}, fmt.Errorf("%s has UID %s, and the plan is for %s: %w", act.Target, p.UID, act.Target.UID, remedy.ErrReplaced)
 	}
+	asked.Again = true
 	return remedy.Make(l.picture, []snapshot.Ref{act.Target}, asked, cluster)
 }
 

@@ -46,7 +46,13 @@ func TestTheWordThatConfirms(t *testing.T) {
 		want     bool
 	}{
 		"nobody there, no flag":                       {risk: diagnose.RiskLow, pods: []string{"cart-0"}},
-		"nobody there, --yes":                         {risk: diagnose.RiskHigh, pods: []string{"cart-0"}, yes: "true", want: true},
+		"nobody there, --yes":                         {risk: diagnose.RiskHigh, pods: []string{"cart-0"}, yes: "yes", want: true},
+		"--yes=true":                                  {risk: diagnose.RiskHigh, pods: []string{"cart-0"}, yes: "true", want: true},
+		"--yes with the name where yes would do":      {risk: diagnose.RiskHigh, pods: []string{"cart-0"}, yes: "cart-0", want: true},
+		"--yes with another name where yes would do":  {risk: diagnose.RiskHigh, pods: []string{"cart-0"}, yes: "cart-1"},
+		"a pod called yes":                            {risk: diagnose.RiskDataLoss, pods: []string{"yes"}, yes: "yes"},
+		"a pod called yes, with its namespace":        {risk: diagnose.RiskDataLoss, pods: []string{"yes"}, yes: "shop/yes", want: true},
+		"data may be lost, bare --yes":                {risk: diagnose.RiskDataLoss, pods: []string{"cart-0"}, yes: "yes"},
 		"data may be lost, --yes":                     {risk: diagnose.RiskDataLoss, pods: []string{"cart-0"}, yes: "true"},
 		"data may be lost, --yes with another name":   {risk: diagnose.RiskDataLoss, pods: []string{"cart-0"}, yes: "cart-1"},
 		"data may be lost, --yes with the name":       {risk: diagnose.RiskDataLoss, pods: []string{"cart-0"}, yes: "cart-0", want: true},
@@ -132,6 +138,24 @@ func TestASavedPlanIsHeldAgainstWhatIsThere(t *testing.T) {
 		if differs(same, now) == "" {
 			t.Errorf("%s is taken for the same plan", name)
 		}
+	}
+}
+
+func TestAnActThatDoesMoreThanWasAgreedToStops(t *testing.T) {
+	ref := snapshot.Ref{Kind: snapshot.Pod, Namespace: "shop", Name: "a", UID: "u"}
+	act := func(finalizers ...string) remedy.Act {
+		return remedy.Act{Target: ref, Steps: []remedy.Step{{Verb: remedy.Patch, Ref: ref, Finalizers: finalizers}}}
+	}
+	if d := exceeds(act("a", "b"), act("a")); d != "" {
+		t.Errorf("less than agreed to: %s", d)
+	}
+	if exceeds(act("a"), act("a", "b")) == "" {
+		t.Error("a finalizer that nobody agreed to would go")
+	}
+	other := act("a")
+	other.Steps[0].Verb = remedy.Delete
+	if exceeds(act("a"), other) == "" {
+		t.Error("a deletion takes the place of a patch")
 	}
 }
 
@@ -226,6 +250,7 @@ func TestWrongCallsOfFix(t *testing.T) {
 		{"fix"}, {"fix", "pod"}, {"fix", "pod", "a", "-l", "app=b"}, {"fix", "pod", "a", "-A"}, {"fix", "pod", "a", "--delete", "--force"},
 		{"fix", "pod", "a", "--finalizers="}, {"fix", "pod", "a", "--finalizers=all,x"}, {"fix", "pod", "a", "--force", "--attest", " "},
 		{"fix", "pod", "a", "--force", "--attest", "yes"}, {"fix", "pod", "a", "--dry-run=server"}, {"fix", "pod", "a", "--yes"},
+		{"fix", "pod", "a", "--force", "--yes=false"}, {"fix", "pod", "a", "--force", "--yes=no"},
 		{"fix", "pod", "a", "--force", "--max-pods=0"}, {"fix", "pod", "a", "--force", "--max-share=101"}, {"fix", "pods", "--cause", "ST999"},
 		{"fix", "node/a"}, {"fix", "pod", "node/a"}, {"undo", "a", "b"},
 	} {

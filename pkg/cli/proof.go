@@ -37,6 +37,7 @@ func (c *change) prove(ctx context.Context, j *journal.Run, before []remedy.Befo
 			}
 			sight := c.glance(ctx, b)
 			sight.Act = i
+			c.partial(&sight, c.plan.Acts[i])
 			last[i] = sight
 			if !sight.Settled {
 				open++
@@ -45,7 +46,7 @@ func (c *change) prove(ctx context.Context, j *journal.Run, before []remedy.Befo
 				}
 			}
 		}
-		if open == 0 || c.flags.wait == 0 || !c.w.Now().Before(until) || !sleep(ctx, min(glance, until.Sub(c.w.Now()))) {
+		if open == 0 || !c.w.Now().Before(until) || !sleep(ctx, min(glance, until.Sub(c.w.Now()))) {
 			break
 		}
 	}
@@ -64,6 +65,21 @@ func (c *change) prove(ctx context.Context, j *journal.Run, before []remedy.Befo
 		c.interrupted = true
 		c.doc.Notes = append(c.doc.Notes, "Interrupted while waiting for the proof. What was changed stays changed.")
 	}
+}
+
+// partial ends the waiting where some of the finalizers were to go, and have gone: the others hold the object, as was known before.
+func (c *change) partial(sight *remedy.Sight, act remedy.Act) {
+	if len(act.Remedies) != 1 || act.Remedies[0] != remedy.RemoveFinalizers || len(c.plan.Asked.Named) == 0 || sight.Gone || len(sight.Held) == 0 {
+		return
+	}
+	for _, step := range act.Steps {
+		for _, f := range step.Finalizers {
+			if slices.Contains(sight.Held, f) {
+				return
+			}
+		}
+	}
+	sight.Settled, sight.Good = true, true
 }
 
 // touched tells whether anything of the act may have been done.

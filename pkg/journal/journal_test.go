@@ -196,14 +196,14 @@ func TestAFolderThatOthersCanChangeIsRefused(t *testing.T) {
 		return
 	}
 	base := t.TempDir()
-	real := filepath.Join(base, "real")
-	for _, d := range []string{real, filepath.Join(base, "open"), filepath.Join(base, "group")} {
+	target := filepath.Join(base, "real")
+	for _, d := range []string{target, filepath.Join(base, "open"), filepath.Join(base, "group")} {
 		if err := os.Mkdir(d, 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for name, err := range map[string]error{
-		"link": os.Symlink(real, filepath.Join(base, "link")), "dangling": os.Symlink("/nowhere", filepath.Join(base, "dangling")),
+		"link": os.Symlink(target, filepath.Join(base, "link")), "dangling": os.Symlink("/nowhere", filepath.Join(base, "dangling")),
 		"file": os.WriteFile(filepath.Join(base, "file"), nil, 0o600),
 		"open": os.Chmod(filepath.Join(base, "open"), 0o777), "group": os.Chmod(filepath.Join(base, "group"), 0o770),
 	} {
@@ -212,7 +212,7 @@ func TestAFolderThatOthersCanChangeIsRefused(t *testing.T) {
 		}
 	}
 	for name, says := range map[string]string{
-		"link": "symbolic link to " + real, "dangling": "symbolic link", "file": "not a folder", "file/below": "not a directory",
+		"link": "symbolic link to " + target, "dangling": "symbolic link", "file": "not a folder", "file/below": "not a directory",
 		"open": "chmod go-w " + filepath.Join(base, "open"), "group": "chmod go-w",
 	} {
 		r, err := Create(filepath.Join(base, name), record(1))
@@ -224,7 +224,7 @@ func TestAFolderThatOthersCanChangeIsRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	alone(t, real, 0)
+	alone(t, target, 0)
 	_ = must(Create(filepath.Join(base, "made", "below"), record(1)))(t).Close()
 }
 

@@ -183,7 +183,7 @@ func (r *Run) fill(f file, rec remedy.Record) (fs.FileInfo, error) {
 	if parts(line) > maxParts {
 		return nil, unfitf("the plan has too many parts")
 	}
-	page := append(line, blank)
+	page := append(bytes.Clone(line), blank)
 	r.at = int64(len(page))
 	page = append(page, bytes.Repeat([]byte{blank}, reserve)...)
 	r.size = int64(len(page))

@@ -85,11 +85,11 @@ func Rebase(step Step, obj metav1.Object) (Step, error) {
 		return step, fmt.Errorf("%s has UID %s, and the plan is for %s: %w", step.Ref, obj.GetUID(), step.Ref.UID, ErrReplaced)
 	}
 	if step.Verb == Patch {
-		make := takeOff
+		build := takeOff
 		if step.PutsBack {
-			make = putOn
+			build = putOn
 		}
-		patch, names, err := make(obj, step.Finalizers)
+		patch, names, err := build(obj, step.Finalizers)
 		if err != nil {
 			return step, err
 		}

@@ -165,6 +165,8 @@ type Asked struct {
 	// MaxPods and MaxShare limit one run: pods, and percent of the pods of a workload or namespace.
 	MaxPods  int `json:"maxPods,omitempty"`
 	MaxShare int `json:"maxShare,omitempty"`
+	// Again tells that the plan was made before, and that what was asked for may be done in part by now.
+	Again bool `json:"-"`
 }
 
 // Acts tells whether the person chose a rung.

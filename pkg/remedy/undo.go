@@ -54,7 +54,9 @@ func UndoPlan(h History, p *Picture, cluster Cluster) (Plan, error) {
 			}
 		}
 		act, err := u.act()
-		if err == nil && slices.ContainsFunc(plan.Acts, func(a Act) bool { return a.Target.Namespace == act.Target.Namespace && a.Target.Name == act.Target.Name }) {
+		if err == nil && slices.ContainsFunc(plan.Acts, func(a Act) bool {
+			return a.Target.Namespace == act.Target.Namespace && a.Target.Name == act.Target.Name
+		}) {
 			err = errors.New("its journal names it twice")
 		}
 		if err != nil {

@@ -21,7 +21,11 @@ func Word(plan *remedy.Plan) string {
 		return Yes
 	}
 	if len(plan.Acts) == 1 {
-		if name := strings.TrimSpace(Clean(plan.Acts[0].Target.Name)); name != "" {
+		name := strings.TrimSpace(Clean(plan.Acts[0].Target.Name))
+		if name == Yes { // a word that confirms nothing else must not confirm this
+			name = strings.TrimSpace(Clean(plan.Acts[0].Target.Namespace)) + "/" + name
+		}
+		if name != "" {
 			return name
 		}
 	}
