@@ -110,8 +110,13 @@ func (c Checker) call(rest string) string {
 		if !ok {
 			return "there is no command " + name
 		}
-		help += own
 		words = words[1:]
+		if len(words) > 0 {
+			if sub, ok := c.Tool.Help[name+" "+strings.TrimSuffix(words[0], "s")]; ok {
+				name, own, words = name+" "+words[0], sub, words[1:]
+			}
+		}
+		help += own
 	}
 	for _, w := range words {
 		if w == "--" {

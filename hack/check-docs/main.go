@@ -115,6 +115,11 @@ func Ask(ctx context.Context, binary string) (Tool, error) {
 		if !described || command == "" || strings.HasPrefix(command, ":") || strings.HasPrefix(command, "-") {
 			continue
 		}
+		if command == "fix" { // the one command with commands of its own
+			if err := add("fix pod", "fix", "pod", "--help"); err != nil {
+				return Tool{}, err
+			}
+		}
 		if err := add(command, command, "--help"); err != nil {
 			return Tool{}, err
 		}

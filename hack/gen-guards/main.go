@@ -68,4 +68,6 @@ A guard refuses or warns, by what it sees. A refusal that a flag lifts is shown 
 }
 
 // cell makes a text fit for a table.
-func cell(s string) string { return strings.ReplaceAll(strings.Join(strings.Fields(s), " "), "|", `\|`) }
+func cell(s string) string {
+	return strings.ReplaceAll(strings.Join(strings.Fields(s), " "), "|", `\|`)
+}

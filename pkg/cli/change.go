@@ -462,7 +462,11 @@ func changed(outcomes []remedy.Outcome) bool {
 
 // tell leaves an Event on each object that was changed. It is a courtesy: what fails here changes nothing.
 func (c *change) tell(ctx context.Context, j *journal.Run) {
-	if ctx.Err() != nil || c.silent {
+	if ctx.Err() != nil {
+		return
+	}
+	if c.silent {
+		_ = j.Add(remedy.Entry{Time: c.w.Now().UTC(), Type: remedy.Message, Text: "no Event was left: the right to create events is missing"})
 		return
 	}
 	for i, act := range c.plan.Acts {

@@ -121,6 +121,8 @@ func TestLookSaysWhatIsProvenAndWhatIsNot(t *testing.T) {
 			gone:  true, settled: true, good: true, replacement: "d9", says: []string{"Pod shop/db-0 is gone.", "Its replacement pod shop/db-0 is Ready on node w2"}},
 		"a StatefulSet's pod, gone and not replaced yet": {pod: "db-0", ids: force, before: []string{db0, db1, lookSet, lookWorker}, after: []string{db1, lookSet, lookWorker},
 			gone: true, says: []string{"No replacement is there yet."}},
+		"a new pod of another ordinal is no replacement": {pod: "db-0", ids: force, before: []string{db0, lookSet, lookWorker},
+			after: []string{lookPod("db-1", "d8", "StatefulSet/db", "w2", lookNew, "", "True"), lookSet, lookWorker}, gone: true},
 		"a StatefulSet's pod, whose replacement is not Ready yet": {pod: "db-0", ids: force, before: []string{db0, db1, lookSet, lookWorker},
 			after: []string{lookPod("db-0", "d9", "StatefulSet/db", "w2", lookNew, "", "False"), db1, lookSet, lookWorker}, gone: true, replacement: "d9", says: []string{"and not Ready yet."}},
 		"a StatefulSet that was scaled to 0": {pod: "db-0", ids: force, before: []string{db0, strings.Replace(lookSet, "replicas: 2", "replicas: 0", 1), lookWorker}, after: []string{lookWorker},
@@ -398,4 +400,10 @@ func newLike(o runtime.Object) runtime.Object {
 		}
 	}
 	return nil
+}
+
+func TestWhatHelpsByItselfIsOfferedBeforeWhatDoesNot(t *testing.T) {
+	if promise(Helps) != promise(MayHelp) || promise(MayHelp) <= promise(NotAlone) || promise(NotAlone) <= promise(NoHelp) || promise(NoHelp) != 0 {
+		t.Error("the order of what is offered is another")
+	}
 }

@@ -99,7 +99,7 @@ func TestAChangedPodIsJudgedAgainAndThenDone(t *testing.T) {
 }
 
 func TestAPodThatChangesBetweenLookAndCallIsJudgedAgain(t *testing.T) {
-	for name, make := range map[string]func(*testing.T) []remedy.Step{
+	for name, plan := range map[string]func(*testing.T) []remedy.Step{
 		"delete": func(t *testing.T) []remedy.Step {
 			return steps(force(terminating(t, pod(t, space(t), "cart-0", hold))))
 		},
@@ -108,7 +108,7 @@ func TestAPodThatChangesBetweenLookAndCallIsJudgedAgain(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			act, touched, calls := make(t), 0, 0
+			act, touched, calls := plan(t), 0, 0
 			j := &journal{before: func(e remedy.Entry) error {
 				if e.Type == remedy.Intent && touched == 0 { // after the look, before the call
 					touched++

@@ -27,7 +27,7 @@ func Look(ctx context.Context, socket string) ([]Running, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look at the runtime: %w", err)
 	}
-	defer connection.Close()
+	defer func() { _ = connection.Close() }()
 	ctx, cancel := context.WithTimeout(metadata.AppendToOutgoingContext(ctx, lookKey, "1"), 10*time.Second)
 	defer cancel()
 	answer, err := runtimeapi.NewRuntimeServiceClient(connection).ListContainers(ctx, &runtimeapi.ListContainersRequest{

@@ -247,7 +247,7 @@ func (p *Proxy) answer(w http.ResponseWriter, r *http.Request, req *Request, a *
 	if s, err := strconv.Atoi(a.Header.Get("Retry-After")); err == nil {
 		req.RetryAfter = time.Duration(s) * time.Second
 	}
-	if !a.Half {
+	if !a.Half && r.Context().Err() == nil { // nobody hears what is said to a client that has left
 		req.Code = a.Code
 	}
 	req.Answered = time.Now()
