@@ -252,6 +252,9 @@ func (s *stepRun) judge(obj *unstructured.Unstructured) (o remedy.Outcome, err e
 		if s.unsure && writtenByUs(obj) {
 			return s.ended(s.outcome(remedy.Done, "%s was created; the answer to the call was lost, and the object was seen", ref), obj), nil, true
 		}
+		if s.sent && writtenByUs(obj) {
+			return s.ended(s.outcome(remedy.Already, "%s is there, and this tool made it: in this run, although the API server answered otherwise, or in another one", ref), obj), nil, true
+		}
 		return s.ended(s.outcome(remedy.Stopped, "%v", &Taken{Ref: ref, UID: obj.GetUID()}), obj), &Taken{Ref: ref, UID: obj.GetUID()}, true
 	case obj == nil && s.unsure:
 		return s.outcome(remedy.Done, "%s is gone; the answer to the call was lost, so somebody else may have removed it", ref), nil, true
@@ -292,9 +295,9 @@ func (s *stepRun) blind(ctx context.Context, err error) (remedy.Outcome, error) 
 	case ctx.Err() != nil:
 		return s.interrupted(ctx)
 	case apierrors.IsForbidden(err):
-		return s.outcome(remedy.Rejected, "nothing was changed: %v; %s", err, nextRBAC(s.do.Ref)), nil
+		return s.outcome(remedy.Rejected, "this step changed nothing: %v; %s", err, nextRBAC(s.do.Ref)), nil
 	default:
-		return s.outcome(remedy.Error, "nothing was changed: %v", err), nil
+		return s.outcome(remedy.Error, "this step changed nothing: %v", err), nil
 	}
 }
 
@@ -302,7 +305,7 @@ func (s *stepRun) interrupted(ctx context.Context) (remedy.Outcome, error) {
 	o := s.outcome(remedy.Skipped, "interrupted before anything was sent")
 	switch {
 	case s.last != "":
-		o = s.outcome(remedy.Error, "interrupted; nothing was changed: %s", s.last)
+		o = s.outcome(remedy.Error, "interrupted; this step changed nothing: %s", s.last)
 	case s.attempts > 0: // the journal has an intent, and wants to know
 		o = s.outcome(remedy.Error, "interrupted before the call was sent; nothing was changed")
 	}
@@ -312,10 +315,17 @@ func (s *stepRun) interrupted(ctx context.Context) (remedy.Outcome, error) {
 // exhausted ends the step after the last try, with the object unchanged.
 func (s *stepRun) exhausted(obj *unstructured.Unstructured) remedy.Outcome {
 	if !s.unsure {
-		return s.ended(s.outcome(remedy.Error, "nothing was changed, after %d tries: %s", s.tries, s.last), obj)
+		return s.ended(s.outcome(remedy.Error, "this step changed nothing; it was sent %s: %s", times(s.attempts), s.last), obj)
 	}
 	return s.ended(s.outcome(remedy.Open, "after %d tries there is no answer that tells (%s); the object was unchanged when it was looked at, and the API server may still do it; %s",
-		s.tries, s.last, s.howToLook()), obj)
+		s.attempts, s.last, s.howToLook()), obj)
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }
 
 // again runs the guards again where somebody else changed the object. fresh tells that it did, and that the object has to be read again.
@@ -327,7 +337,7 @@ func (s *stepRun) again(ctx context.Context, obj *unstructured.Unstructured) (fr
 	}
 	ref, act := s.do.Ref, s.plan.Acts[s.act]
 	stop := func(err error) (bool, remedy.Outcome, error) {
-		return false, s.ended(s.outcome(remedy.Stopped, "%v; nothing was changed", err), obj), err
+		return false, s.ended(s.outcome(remedy.Stopped, "%v; this step changed nothing", err), obj), err
 	}
 	if s.unsure {
 		stop = func(err error) (bool, remedy.Outcome, error) {
@@ -386,7 +396,7 @@ func (s *stepRun) send(ctx context.Context, before *unstructured.Unstructured) (
 	ref := s.do.Ref
 	q, err := callOf(s.do, false)
 	if err != nil {
-		return s.outcome(remedy.Error, "nothing was changed: %v", err), true, nil
+		return s.outcome(remedy.Error, "this step changed nothing: %v", err), true, nil
 	}
 	s.attempts++
 	intent := remedy.Entry{Time: s.now(), Type: remedy.Intent, Act: s.act, Step: s.step, Attempt: s.attempts, Request: q.String(), Body: q.body}
@@ -403,7 +413,7 @@ func (s *stepRun) send(ctx context.Context, before *unstructured.Unstructured) (
 	}
 	void, err := s.gate.open(q)
 	if err != nil {
-		return s.outcome(remedy.Error, "nothing was changed: %v", err), true, nil
+		return s.outcome(remedy.Error, "this step changed nothing: %v", err), true, nil
 	}
 	a, err := s.Client.do(ctx, q)
 	void()
@@ -558,7 +568,7 @@ func (s *stepRun) conflict(ctx context.Context, before *unstructured.Unstructure
 	case err != nil && s.unsure:
 		return s.outcome(remedy.Open, "%s; what came of the call before is not known: %v; %s", s.last, err, s.howToLook()), true
 	case err != nil:
-		return s.outcome(remedy.Error, "nothing was changed: %s; and it could not be read since: %v", s.last, err), true
+		return s.outcome(remedy.Error, "this step changed nothing: %s; and it could not be read since: %v", s.last, err), true
 	case obj == nil && before == nil && s.do.Verb == remedy.Create:
 	case obj == nil || before == nil || obj.GetUID() != before.GetUID() || obj.GetResourceVersion() != before.GetResourceVersion():
 		return remedy.Outcome{}, false

@@ -190,12 +190,12 @@ func TestEveryAnswerToEveryVerb(t *testing.T) {
 		{"403 of admission", func(s *server) {
 			s.write = always(403, "Forbidden", `admission webhook "check.example.com" denied the request: no`)
 		}, remedy.Rejected, 1, "check.example.com refused it"},
-		{"404, and it is there", func(s *server) { s.write = always(404, "NotFound", "not found") }, remedy.Error, 3, "nothing was changed"},
+		{"404, and it is there", func(s *server) { s.write = always(404, "NotFound", "not found") }, remedy.Error, 3, "changed nothing"},
 		{"404 of a proxy", func(s *server) { s.write = page(404) }, remedy.Open, 3, ""},
 		{"409, unchanged", func(s *server) { s.write = always(409, "Conflict", "conflict") }, remedy.Rejected, 1, "conflict"},
 		{"422, unchanged", func(s *server) { s.write = always(422, "Invalid", "invalid") }, remedy.Rejected, 1, "invalid"},
 		{"429 once", func(s *server) { s.write = after("2", once(busy, s)) }, remedy.Done, 2, ""},
-		{"429 always", func(s *server) { s.write = after("2", busy) }, remedy.Error, 3, "nothing was changed"},
+		{"429 always", func(s *server) { s.write = after("2", busy) }, remedy.Error, 3, "changed nothing"},
 		{"429 for an hour", func(s *server) { s.write = after("3600", busy) }, remedy.Error, 1, "longer than this run waits"},
 		{"500 of a webhook", func(s *server) {
 			s.write = always(500, "InternalError", `Internal error occurred: failed calling webhook "check.example.com": failed to call webhook: Post "https://engine.policy.svc:443/?timeout=1s": no endpoints available`)
@@ -224,10 +224,10 @@ func TestEveryAnswerToEveryVerb(t *testing.T) {
 		{"cut, then it cannot be read", func(s *server) { s.write, s.read = done(cutOff), blindAfter }, remedy.Open, 1, "kubectl get pod cart-0 -n shop"},
 		{"it cannot be read before", func(s *server) {
 			s.read = func(w http.ResponseWriter, _ int) bool { status(w, 503, "ServiceUnavailable", "no etcd"); return true }
-		}, remedy.Error, 0, "nothing was changed"},
+		}, remedy.Error, 0, "changed nothing"},
 		{"a proxy says 404 before", func(s *server) {
 			s.read = func(w http.ResponseWriter, _ int) bool { w.WriteHeader(http.StatusNotFound); return true }
-		}, remedy.Error, 0, "nothing was changed"},
+		}, remedy.Error, 0, "changed nothing"},
 	}
 	for _, verb := range []string{"delete", "force", "patch", "create"} {
 		for _, r := range rows {

@@ -470,31 +470,39 @@ func (c *change) tell(ctx context.Context, j *journal.Run) {
 		return
 	}
 	for i, act := range c.plan.Acts {
-		done := slices.ContainsFunc(c.doc.Outcomes, func(o remedy.Outcome) bool { return o.Act == i && o.Status == remedy.Done })
-		if !done {
+		reason, message := c.eventOf(i, act)
+		if reason == "" {
 			continue
 		}
-		reason, message := eventOf(act, c.doc.Run)
 		if err := c.client.Tell(ctx, j, act.Target, reason, message); err != nil {
 			_ = j.Add(remedy.Entry{Time: c.w.Now().UTC(), Type: remedy.Message, Act: i, Text: "no Event was left: " + err.Error()})
 		}
 	}
 }
 
-// eventOf words what was done to an object.
-func eventOf(act remedy.Act, run string) (reason, message string) {
-	words := map[remedy.ID]string{
-		remedy.DeletePod: "Deleted", remedy.ForceDelete: "ForceDeleted", remedy.RemoveFinalizers: "FinalizersRemoved",
-		remedy.PutBack: "FinalizersPutBack", remedy.CreateAgain: "CreatedAgain",
-	}
+// eventOf words what was done to an object: only the steps that were.
+func (c *change) eventOf(i int, act remedy.Act) (reason, message string) {
 	var did []string
-	for _, step := range act.Steps {
+	for _, o := range c.doc.Outcomes {
+		if o.Act != i || o.Status != remedy.Done || o.Step >= len(act.Steps) {
+			continue
+		}
+		step := act.Steps[o.Step]
 		did = append(did, step.What)
+		switch {
+		case step.Verb == remedy.Create:
+			reason = "CreatedAgain"
+		case step.Verb == remedy.Patch && step.PutsBack:
+			reason = "FinalizersPutBack"
+		case step.Verb == remedy.Patch:
+			reason = "FinalizersRemoved"
+		case step.Grace != nil && *step.Grace == 0:
+			reason = "ForceDeleted"
+		default:
+			reason = "Deleted"
+		}
 	}
-	if len(act.Remedies) > 0 {
-		reason = words[act.Remedies[len(act.Remedies)-1]]
-	}
-	return reason, fmt.Sprintf("kubectl stuck: %s (run %s)", strings.Join(did, "; "), run)
+	return reason, fmt.Sprintf("kubectl stuck: %s (run %s)", strings.Join(did, "; "), c.doc.Run)
 }
 
 // printResult prints what came of it. The plan was shown before the question, where there was one.

@@ -261,11 +261,14 @@ func (o *fixOptions) runPods(ctx context.Context, w World, config *genericcliopt
 	if err != nil {
 		return err
 	}
-	refs, err := o.selectPods(seen, namespace)
+	refs, gone, err := o.selectPods(seen, namespace)
 	if err != nil {
 		return err
 	}
 	doc := seen.document(refs)
+	for _, name := range gone { // a run that is repeated goes on with what is left
+		doc.Notes = append(doc.Notes, fmt.Sprintf("Pod %s/%s does not exist: nothing to do about it.", namespace, name))
+	}
 	if len(refs) == 0 {
 		doc.Notes = append(doc.Notes, "No stuck pod matches: nothing to do.")
 		return printFix(w, doc, o.render)
@@ -288,21 +291,24 @@ func (o *fixOptions) runPods(ctx context.Context, w World, config *genericcliopt
 	return c.run(ctx)
 }
 
-// selectPods names the pods that were asked for: those named, or the stuck ones that match.
-func (o *fixOptions) selectPods(l *look, namespace string) ([]snapshot.Ref, error) {
-	var out []snapshot.Ref
+// selectPods names the pods that were asked for: those named, or the stuck ones that match. gone are names that stand for nothing, where others do.
+func (o *fixOptions) selectPods(l *look, namespace string) (out []snapshot.Ref, gone []string, err error) {
 	for _, name := range o.names {
 		p := l.picture.S.Pod(namespace, name)
 		if p == nil {
 			if l.picture.S.Has(snapshot.Pod, namespace, name) == snapshot.Absent {
-				return nil, fmt.Errorf("pod %s/%s does not exist: nothing to do", namespace, name)
+				gone = append(gone, name)
+				continue
 			}
-			return nil, fmt.Errorf("pod %s/%s could not be read: %w", namespace, name, orUnknown(l.picture.S.Gap(snapshot.Pod)))
+			return nil, nil, fmt.Errorf("pod %s/%s could not be read: %w", namespace, name, orUnknown(l.picture.S.Gap(snapshot.Pod)))
 		}
 		out = append(out, snapshot.RefOf(p))
 	}
 	if len(o.names) > 0 {
-		return out, nil
+		if len(out) == 0 {
+			return nil, nil, fmt.Errorf("pod %s/%s does not exist: nothing to do", namespace, strings.Join(gone, ", "))
+		}
+		return out, gone, nil
 	}
 	selector, _ := labels.Parse(o.labels)
 	for _, p := range l.picture.Found.Stuck {
@@ -312,7 +318,7 @@ func (o *fixOptions) selectPods(l *look, namespace string) ([]snapshot.Ref, erro
 			out = append(out, p.Ref)
 		}
 	}
-	return out, nil
+	return out, nil, nil
 }
 
 func orUnknown(err error) error {

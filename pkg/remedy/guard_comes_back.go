@@ -135,7 +135,7 @@ func (c *Case) multiAttach(owner *metav1.OwnerReference) []Verdict {
 	}
 	for _, v := range volume.Of(c.S, c.Pod.Object) {
 		here, _ := volume.Attachments(c.S, v.VolumeName(), c.Pod.Node)
-		if here == nil || !v.Exclusive() || v.Source.Ephemeral != nil {
+		if here == nil || !oneNode(v) || v.Source.Ephemeral != nil {
 			continue
 		}
 		return []Verdict{{

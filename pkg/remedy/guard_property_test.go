@@ -30,7 +30,9 @@ type guardWorld struct {
 	node                     string // "absent", "unread", "True", "False", "Unknown"
 	lease                    string // "fresh", "stale", "none", "unread"
 	taint                    bool
-	owner                    string // "StatefulSet", "Kafka", "claim", "claim unread"
+	owner                    string                              // "StatefulSet", "Kafka", "claim", "claim unread"
+	modes                    []corev1.PersistentVolumeAccessMode // of the claim
+	readOnly                 bool                                // how it is mounted
 	grace                    int64
 	attest                   string
 	finalizers, othersLifted bool
@@ -38,11 +40,14 @@ type guardWorld struct {
 
 func randomWorld(r *rand.Rand) guardWorld {
 	pick := func(from ...string) string { return from[r.IntN(len(from))] }
-	states := []string{"running", "waiting", "ended", "ended", "lost", "unset", "begun"}
+	states := []string{"running", "waiting", "ended", "ended", "lost", "lost before", "never", "unset", "begun"}
 	return guardWorld{
 		phase: corev1.PodPhase(pick("Running", "Pending", "Failed", "Failed", "Succeeded", "")), state: pick(states...), initState: pick(states...),
 		collected: r.IntN(4) == 0, missing: r.IntN(4) == 0, node: pick("absent", "unread", "True", "False", "Unknown"),
-		lease: pick("fresh", "stale", "none", "unread"), taint: r.IntN(3) == 0, owner: pick("StatefulSet", "Kafka", "claim", "claim unread"),
+		lease: pick("fresh", "stale", "none", "unread"), taint: r.IntN(3) == 0, owner: pick("StatefulSet", "Kafka", "claim", "claim unread"), modes: [][]corev1.PersistentVolumeAccessMode{
+			{corev1.ReadWriteOncePod}, {corev1.ReadWriteOnce}, {corev1.ReadWriteOnce, corev1.ReadOnlyMany}, {corev1.ReadOnlyMany, corev1.ReadWriteOncePod},
+			{corev1.ReadOnlyMany}, {corev1.ReadWriteMany}, {corev1.ReadWriteOnce, corev1.ReadOnlyMany, corev1.ReadWriteMany}, {},
+		}[r.IntN(8)], readOnly: r.IntN(4) == 0,
 		grace: int64(r.IntN(2) * 30), attest: pick("", "", "", "yes", "worker-9 is powered off", "worker-3 is powered off", "it has no power"),
 		finalizers: r.IntN(2) == 0, othersLifted: r.IntN(2) == 0,
 	}
@@ -56,8 +61,8 @@ func guardState(name string) corev1.ContainerState {
 		return corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "PodInitializing"}}
 	case "ended":
 		return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Completed"}}
-	case "lost":
-		return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "ContainerStatusUnknown"}}
+	case "lost", "lost before", "never":
+		return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "ContainerStatusUnknown", ExitCode: 137}}
 	default:
 		return corev1.ContainerState{}
 	}
@@ -83,6 +88,12 @@ func (w guardWorld) build(t *testing.T) *snapshot.Snapshot {
 			if w.initState == "begun" && l[i].Name == "setup" || w.state == "begun" && l[i].Name == "main" {
 				l[i].RestartCount = 1
 			}
+			switch map[string]string{"setup": w.initState, "main": w.state}[l[i].Name] {
+			case "lost":
+				l[i].ContainerID = "containerd://abc"
+			case "lost before":
+				l[i].LastTerminationState = *l[i].State.DeepCopy()
+			}
 		}
 	}
 	if w.collected {
@@ -97,9 +108,9 @@ func (w guardWorld) build(t *testing.T) *snapshot.Snapshot {
 	case "Kafka":
 		p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "kafka.strimzi.io/v1", Kind: "StatefulSet", Name: "db", Controller: &yes}}
 	default:
-		p.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data"}}}}
+		p.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data", ReadOnly: w.readOnly}}}}
 		if w.owner == "claim" {
-			b.Add(&corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "data"}, Spec: corev1.PersistentVolumeClaimSpec{AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOncePod}}})
+			b.Add(&corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "data"}, Spec: corev1.PersistentVolumeClaimSpec{AccessModes: w.modes}})
 		}
 	}
 	b.Add(p)
@@ -135,15 +146,27 @@ func (w guardWorld) build(t *testing.T) *snapshot.Snapshot {
 	return s
 }
 
-// excused tells whether one of the four things holds that allow a second pod, worked out from what was made up and not from the objects.
-func (w guardWorld) excused() bool {
-	over := func(state string) bool { return state == "ended" || state == "waiting" && !w.collected }
+// proven tells whether one of the things holds that show that no container runs, worked out from what was made up and not from the objects.
+func (w guardWorld) proven() bool {
+	over := func(state string) bool {
+		return state == "ended" || (state == "waiting" || state == "never") && !w.collected
+	}
 	ended := (w.phase == corev1.PodFailed || w.phase == corev1.PodSucceeded) && !w.missing && over(w.state) && over(w.initState)
-	gone := w.node == "absent" && w.lease != "fresh"
+	gone := w.node == "absent" && (w.lease == "stale" || w.lease == "none") // a lease that was not read may be fresh
 	// Ready=False is the kubelet's own word unless its lease went stale since.
 	off := w.taint && w.lease != "fresh" && (w.node == "Unknown" || w.node == "False" && w.lease == "stale")
-	vouched := w.attest == "worker-3 is powered off" || w.attest == "it has no power"
-	return ended || gone || off || vouched
+	return ended || gone || off
+}
+
+// excused takes a person's word too.
+func (w guardWorld) excused() bool {
+	return w.proven() || w.attest == "worker-3 is powered off" || w.attest == "it has no power"
+}
+
+// many tells whether a second pod does no harm: the claim lets several write, or this pod does not write.
+func (w guardWorld) many() bool {
+	has := func(m corev1.PersistentVolumeAccessMode) bool { return slices.Contains(w.modes, m) }
+	return w.owner == "claim" && (w.readOnly || has(corev1.ReadWriteMany) || has(corev1.ReadOnlyMany) && len(w.modes) == 1)
 }
 
 func TestNoPodThatMustNotRunTwiceIsForcedWithoutEvidence(t *testing.T) {
@@ -162,7 +185,19 @@ func TestNoPodThatMustNotRunTwiceIsForcedWithoutEvidence(t *testing.T) {
 		}
 		held := slices.ContainsFunc(Judge(c, Remedy{ID: ForceDelete}), Verdict.Blocks)
 		one := slices.ContainsFunc(atMostOne().Check(c, Remedy{ID: ForceDelete}), Verdict.Blocks)
+		st := c.standing()
+		if got := len(st.promises()) == 0; got != w.many() {
+			t.Fatalf("promises and at-most-one do not agree: %t, %+v", got, w)
+		}
+		if risk := st.forceWork().Risk; risk != diagnose.RiskDataLoss && !w.many() && !w.proven() {
+			t.Fatalf("a second writer may start, and the risk is %s: %+v", risk, w)
+		}
 		switch {
+		case w.many():
+			if one {
+				t.Fatalf("a second pod does no harm, and it is blocked: %+v", w)
+			}
+			continue
 		case w.excused():
 			excused++
 			if one {

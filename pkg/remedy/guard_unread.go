@@ -31,8 +31,16 @@ func unread() Guard {
 				}
 				return []Verdict{c.vouched(v)}
 			}
-			if c.S.NodeLease(c.Pod.Node) == nil && c.S.Has(snapshot.Lease, corev1.NamespaceNodeLease, c.Pod.Node) == snapshot.Unknown {
+			if c.leaseUnread() {
 				lease := snapshot.Ref{Kind: snapshot.Lease, Namespace: corev1.NamespaceNodeLease, Name: c.Pod.Node}
+				if c.S.Has(snapshot.Node, "", c.Pod.Node) == snapshot.Absent {
+					v := Verdict{
+						Level:    Block,
+						Reason:   fmt.Sprintf("%s does not exist, and %s could not be read%s: whether the kubelet runs on without its Node object is not known.", node, lease, c.gap(snapshot.Lease)),
+						Evidence: append(c.nodeEvidence(), diagnose.Evidence{Object: lease.String(), Field: "existence", Value: "could not be read"}),
+					}
+					return []Verdict{c.vouched(v)}
+				}
 				return []Verdict{{
 					Level:    Warn,
 					Reason:   fmt.Sprintf("%s could not be read%s: when the kubelet of %s was heard last is not known beyond the condition Ready.", lease, c.gap(snapshot.Lease), node),

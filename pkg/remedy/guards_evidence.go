@@ -36,6 +36,8 @@ func (c *Case) hearing() (hears, string) {
 	switch {
 	case f.LeaseAge >= 0 && !f.LeaseStale:
 		return kubeletHeard, says
+	case f.Exists == snapshot.Absent && c.leaseUnread():
+		return kubeletUnread, says
 	case f.LeaseStale, f.Ready == string(corev1.ConditionUnknown), f.Exists == snapshot.Absent:
 		return kubeletSilent, says
 	case f.Ready == string(corev1.ConditionTrue), f.Ready == string(corev1.ConditionFalse):
@@ -43,6 +45,11 @@ func (c *Case) hearing() (hears, string) {
 	default:
 		return kubeletUnread, says
 	}
+}
+
+// leaseUnread tells that whether the kubelet renews its lease could not be read.
+func (c *Case) leaseUnread() bool {
+	return c.S.NodeLease(c.Pod.Node) == nil && c.S.Has(snapshot.Lease, corev1.NamespaceNodeLease, c.Pod.Node) == snapshot.Unknown
 }
 
 func (c *Case) nodeRef() snapshot.Ref {
@@ -79,7 +86,7 @@ type rest struct {
 // atRest tells whether no container of the pod can be running. Four things show it, and nothing else does:
 //   - no node ever had the pod, or its kubelet refused it;
 //   - the kubelet reported every container as ended (containersEnded);
-//   - the Node object does not exist, by a direct or a whole read, and nobody renews its lease;
+//   - the Node object does not exist, by a direct or a whole read, and nobody renews its lease, which was read too;
 //   - the node has the taint node.kubernetes.io/out-of-service, by which somebody who looked says that it is off, and nothing is heard of its kubelet.
 //
 // What does not: a grace period of 0, which anybody who forces a deletion sets; a phase, which PodGC sets too; a node that does not answer; and a Node object
@@ -102,6 +109,9 @@ func (c *Case) atRest() rest {
 	if c.S.Has(snapshot.Node, "", c.Pod.Node) == snapshot.Absent {
 		if heard == kubeletHeard {
 			return rest{doubt: fmt.Sprintf("%s: the kubelet runs on without its Node object; %s", says, doubt)}
+		}
+		if c.leaseUnread() {
+			return rest{doubt: fmt.Sprintf("the Node object of %s does not exist, and whether its kubelet runs on without it is not known, because its lease could not be read; %s", c.Pod.Node, doubt)}
 		}
 		return rest{known: true, why: "the Node object of " + c.Pod.Node + " does not exist"}
 	}
@@ -139,7 +149,7 @@ func boundAt(p *corev1.Pod) time.Time {
 // containersEnded tells whether the kubelet said of every container of the pod that it does not run, or what is missing. It says so with a terminal phase, which
 // it writes when no container is left (pkg/kubelet/status TerminatePod), and a status for each container of the spec: ended, or never begun. PodGC
 // writes a terminal phase too, and then of containers that never began nobody knows. A reason ContainerStatusUnknown is the kubelet saying that it
-// could not find the container, which is not that it saw it end.
+// could not find the container, which is not that it saw it end; but it says so of every container that never began as well (neverBegan).
 func containersEnded(p *corev1.Pod) (ended bool, doubt string) {
 	if !snapshot.IsTerminal(p) {
 		return false, fmt.Sprintf("its phase is %q, and the kubelet writes a terminal one when the containers have ended", p.Status.Phase)
@@ -178,7 +188,7 @@ func notEnded(p *corev1.Pod, st *corev1.ContainerStatus) string {
 	switch t := st.State; {
 	case t.Running != nil:
 		return fmt.Sprintf("container %q is reported as running", st.Name)
-	case t.Terminated != nil && t.Terminated.Reason == "ContainerStatusUnknown":
+	case t.Terminated != nil && t.Terminated.Reason == statusUnknown && (collected(p) || !neverBegan(st)):
 		return fmt.Sprintf("the kubelet could not find container %q (ContainerStatusUnknown), and did not see it end", st.Name)
 	case t.Terminated != nil:
 		return ""
@@ -191,6 +201,17 @@ func notEnded(p *corev1.Pod, st *corev1.ContainerStatus) string {
 	default:
 		return ""
 	}
+}
+
+// statusUnknown is the reason by which the kubelet says that it could not find a container (pkg/kubelet/container ContainerReasonStatusUnknown).
+const statusUnknown = "ContainerStatusUnknown"
+
+// neverBegan tells whether a container that the kubelet could not find was never there: pkg/kubelet/status TerminatePod writes ContainerStatusUnknown over the
+// status of every container that waits. Of one that ran the ID stays; where the runtime lost it, the restarts are counted up or the last state says so
+// (pkg/kubelet convertToAPIContainerStatuses).
+func neverBegan(st *corev1.ContainerStatus) bool {
+	t := st.State.Terminated
+	return t != nil && t.ContainerID == "" && t.StartedAt.IsZero() && !begun(st)
 }
 
 // begun tells whether the container was ever started, as far as its status tells.

@@ -165,7 +165,7 @@ type Asked struct {
 	// MaxPods and MaxShare limit one run: pods, and percent of the pods of a workload or namespace.
 	MaxPods  int `json:"maxPods,omitempty"`
 	MaxShare int `json:"maxShare,omitempty"`
-	// Again tells that the plan was made before, and that what was asked for may be done in part by now.
+	// Again tells that the plan is made anew for an object that changed: finalizers that were named may be gone by now, taken off by their owners.
 	Again bool `json:"-"`
 }
 

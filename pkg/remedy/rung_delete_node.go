@@ -55,13 +55,13 @@ func assessDeleteNode(c *Case) []Rung {
 			if snapshot.IsTerminal(p) {
 				continue
 			}
-			if dead, _ := st.dead(); !dead && slices.ContainsFunc(p.OwnerReferences, controls("StatefulSet")) {
+			if !st.atRest().known && slices.ContainsFunc(p.OwnerReferences, controls("StatefulSet")) {
 				r.Risk = diagnose.RiskDataLoss
 				r.Risks = append(r.Risks, fmt.Sprintf("pod %s/%s of a StatefulSet may run twice, if the machine still runs", p.Namespace, p.Name))
 			}
 		}
 		r.Risks = append(r.Risks, st.leftovers()...)
-		if dead, _ := st.dead(); !dead && len(st.promises()) > 0 {
+		if !st.atRest().known && len(st.promises()) > 0 {
 			r.Risk = diagnose.RiskDataLoss
 		}
 		r.Commands = []string{"kubectl stuck node " + quote(c.Pod.Node), "kubectl delete node " + quote(c.Pod.Node)}

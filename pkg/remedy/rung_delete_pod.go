@@ -89,6 +89,10 @@ func (st standing) deleteWork() Work {
 	if past, why := st.past(DeletePod); past {
 		w.Loses = append(w.Loses, strings.TrimSuffix(lower(why), "."))
 	}
+	if d, yes := st.dropped(DeletePod); yes {
+		w.Loses = append(w.Loses, d.Loses...)
+		w.Risk = Worse(w.Risk, d.Risk)
+	}
 	if st.bare() {
 		w.Risk = diagnose.RiskHigh
 		w.Loses = append(w.Loses, fmt.Sprintf("pod %s itself: no controller makes another", st.name()))

@@ -65,21 +65,16 @@ func (st standing) forceHelp(together bool) (Help, string) {
 // forceWork weighs what a force delete loses here.
 func (st standing) forceWork() Work {
 	w := Work{Risk: diagnose.RiskHigh, Loses: st.leftovers()}
-	dead, _ := st.dead()
+	if d, yes := st.dropped(ForceDelete); yes {
+		w = d
+	}
 	rest := st.atRest()
 	switch {
-	case !dead && len(st.promises()) > 0:
-		w.Risk = diagnose.RiskDataLoss
-	case !dead:
-	case rest.known && (st.Pod.Node == "" || st.facts.Exists == snapshot.Absent || st.outOfService()):
-		w.Risk = diagnose.RiskLow
-	case rest.known && rest.stopped && len(st.attached()) == 0:
-		w.Risk = diagnose.RiskMedium
 	case !rest.known:
-		w.Risk = diagnose.RiskMedium // on the person's word, which may be wrong
-		if len(st.promises()) > 0 {
-			w.Risk = diagnose.RiskDataLoss
-		}
+	case st.Pod.Node == "" || st.facts.Exists == snapshot.Absent || st.outOfService():
+		w.Risk = diagnose.RiskLow
+	case rest.stopped && len(st.attached()) == 0:
+		w.Risk = diagnose.RiskMedium
 	}
 	if st.bare() {
 		w.Loses = append(w.Loses, fmt.Sprintf("pod %s itself: no controller makes another", st.name()))

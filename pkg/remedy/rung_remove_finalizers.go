@@ -111,13 +111,9 @@ func (st standing) patchWork(off []string) Work {
 			w.Loses = append(w.Loses, fmt.Sprintf("finalizer %s: nobody knows what its owner had to do, and it stays undone", o.Finalizer))
 		}
 	}
-	if drops, _ := st.past(RemoveFinalizers); drops {
-		if dead, _ := st.dead(); !dead {
-			w.Loses = append(w.Loses, st.leftovers()...)
-			if len(st.promises()) > 0 {
-				w.Risk = diagnose.RiskDataLoss
-			}
-		}
+	if d, yes := st.dropped(RemoveFinalizers); yes {
+		w.Loses = append(w.Loses, d.Loses...)
+		w.Risk = Worse(w.Risk, d.Risk)
 	}
 	return w
 }
@@ -127,15 +123,20 @@ func finalizerSteps(c *Case) (Work, error) {
 	switch {
 	case st.Pod.Object == nil:
 		return Work{}, errNoObject
+	case len(st.obj.Finalizers) == 0 && c.Asked.Again:
+		return Work{}, fmt.Errorf("the pod has no finalizers any more: %w", ErrNothingLeft)
 	case len(st.obj.Finalizers) == 0:
 		return Work{}, errNoFinalizers
 	}
+	off, left := c.taken()
+	if len(off) == 0 && c.Asked.Again {
+		return Work{}, fmt.Errorf("the pod has %s, and none of those that were to be taken off: %w", finalPhrase(left), ErrNothingLeft)
+	}
 	for _, name := range c.Asked.Named {
-		if !slices.Contains(st.obj.Finalizers, name) {
+		if !slices.Contains(st.obj.Finalizers, name) && !c.Asked.Again {
 			return Work{}, fmt.Errorf("the pod has no finalizer %q; it has %s", name, strings.Join(st.obj.Finalizers, ", "))
 		}
 	}
-	off, left := c.taken()
 	patch, off, err := takeOff(st.obj, off)
 	if err != nil {
 		return Work{}, err

@@ -217,14 +217,17 @@ func TestStepsAreExact(t *testing.T) {
 		err   string
 		undo  bool
 	}{
-		"a force delete has grace 0":                       {"force-delete-pod.yaml", Asked{Force: true}, []Verb{Delete}, "kubectl delete pod web-1 -n shop --grace-period=0 --force", "", false},
-		"a deletion has the pod's own grace":               {"delete-pod.yaml", Asked{Delete: true}, []Verb{Delete}, "kubectl delete pod web-1 -n shop", "", false},
-		"a bare pod can be created again":                  {"delete-pod.twin.yaml", Asked{Delete: true}, []Verb{Delete}, "kubectl delete pod web-1 -n shop", "", true},
-		"finalizers are patched off":                       {"remove-finalizers.yaml", Asked{Finalizers: true}, []Verb{Patch}, `{"op":"test","path":"/metadata/uid","value":"p-1"}`, "", false},
-		"force comes before finalizers":                    {"remove-finalizers.twin.yaml", Asked{Force: true, Finalizers: true}, []Verb{Delete, Patch}, "--force", "", false},
-		"a finalizer that is not there is an error":        {"remove-finalizers.yaml", Asked{Finalizers: true, Named: []string{"c"}}, nil, "", `no finalizer "c"; it has a.example/b`, false},
-		"finalizers of a pod without any are an error":     {"force-delete-pod.yaml", Asked{Finalizers: true}, nil, "", "has no finalizers", false},
-		"one finalizer that is not there stops the others": {"remove-finalizers.yaml", Asked{Finalizers: true, Named: []string{"a.example/b", "c"}}, nil, "", `no finalizer "c"`, false},
+		"a force delete has grace 0":                        {"force-delete-pod.yaml", Asked{Force: true}, []Verb{Delete}, "kubectl delete pod web-1 -n shop --grace-period=0 --force", "", false},
+		"a deletion has the pod's own grace":                {"delete-pod.yaml", Asked{Delete: true}, []Verb{Delete}, "kubectl delete pod web-1 -n shop", "", false},
+		"a bare pod can be created again":                   {"delete-pod.twin.yaml", Asked{Delete: true}, []Verb{Delete}, "kubectl delete pod web-1 -n shop", "", true},
+		"finalizers are patched off":                        {"remove-finalizers.yaml", Asked{Finalizers: true}, []Verb{Patch}, `{"op":"test","path":"/metadata/uid","value":"p-1"}`, "", false},
+		"force comes before finalizers":                     {"remove-finalizers.twin.yaml", Asked{Force: true, Finalizers: true}, []Verb{Delete, Patch}, "--force", "", false},
+		"a finalizer that is not there is an error":         {"remove-finalizers.yaml", Asked{Finalizers: true, Named: []string{"c"}}, nil, "", `no finalizer "c"; it has a.example/b`, false},
+		"finalizers of a pod without any are an error":      {"force-delete-pod.yaml", Asked{Finalizers: true}, nil, "", "has no finalizers", false},
+		"a plan made anew drops what is not there any more": {"remove-finalizers.yaml", Asked{Finalizers: true, Named: []string{"a.example/b", "c"}, Again: true}, []Verb{Patch}, `"a.example/b"`, "", false},
+		"a plan made anew with nothing left says so":        {"remove-finalizers.yaml", Asked{Finalizers: true, Named: []string{"c"}, Again: true}, nil, "", ErrNothingLeft.Error(), false},
+		"a plan made anew of a pod without any says so":     {"force-delete-pod.yaml", Asked{Finalizers: true, Again: true}, nil, "", ErrNothingLeft.Error(), false},
+		"one finalizer that is not there stops the others":  {"remove-finalizers.yaml", Asked{Finalizers: true, Named: []string{"a.example/b", "c"}}, nil, "", `no finalizer "c"`, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, _, _ := caseOf(t, fixture(tc.path), tc.asked)
@@ -278,5 +281,33 @@ func TestTheOutlookOfRungsTogether(t *testing.T) {
 				t.Errorf("got %s: %s", help, why)
 			}
 		})
+	}
+}
+
+// TestAPersonsWordMakesNothingLessDangerous asks what is lost of pods that must not run twice, with and without an attestation.
+func TestAPersonsWordMakesNothingLessDangerous(t *testing.T) {
+	p := guardPicture(snapshottest.Load(t, "testdata/guards/at-most-one.yaml").Snapshot)
+	for name, id := range map[string]ID{
+		"db-0": ForceDelete, "disk-1": ForceDelete, "ebs-1": ForceDelete, "rox-1": ForceDelete, "orphan-0": ForceDelete, "one-1": ForceDelete, "sum-1": ForceDelete,
+		"train-0": ForceDelete, "forced-0": RemoveFinalizers, "zero-0": DeletePod,
+	} {
+		for _, words := range []string{"", "the machine has no power"} {
+			c, ok := p.Case(snapshot.Ref{Kind: snapshot.Pod, Namespace: "shop", Name: name}, Asked{Attest: words})
+			if !ok {
+				t.Fatalf("there is no %s", name)
+			}
+			r, _ := Find(id)
+			w, err := r.Steps(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			loses := strings.Join(w.Loses, "\n")
+			if w.Risk != diagnose.RiskDataLoss || !strings.Contains(loses, "two writers on ") && !strings.Contains(loses, "two pods ") {
+				t.Errorf("%s of %s with the words %q: %s, %q", id, name, words, w.Risk, loses)
+			}
+			if strings.Contains(loses, "if your word is wrong: ") != (words != "") {
+				t.Errorf("%s of %s with the words %q: %q", id, name, words, loses)
+			}
+		}
 	}
 }

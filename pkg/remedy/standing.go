@@ -17,6 +17,7 @@ import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/volume"
 )
 
 // standing is what rungs ask of a case: how its containers, its node, its controller and its volumes are.
@@ -64,15 +65,10 @@ func (st standing) outOfService() bool {
 	return st.Pod.Node != "" && n != nil && hasTaint(n, corev1.TaintNodeOutOfService)
 }
 
-// dead tells whether nothing of the pod can run any more, and from what that is known. The person's word counts, and is said to be that.
-func (st standing) dead() (bool, string) {
-	if r := st.atRest(); r.known {
-		return true, r.why
-	}
-	if words, err := st.attested(); err == nil && words != "" {
-		return true, "you vouch for it"
-	}
-	return false, ""
+// vouchedFor tells whether the person's word stands for the pod's node. It lifts guards, and makes nothing less dangerous: it may be wrong.
+func (st standing) vouchedFor() bool {
+	words, err := st.attested()
+	return err == nil && words != ""
 }
 
 // kindOfController is the kind of who controls the pod directly; empty for a bare pod.
@@ -87,25 +83,26 @@ func (st standing) kindOfController() string {
 
 func (st standing) bare() bool { return st.kindOfController() == "" && !st.mirror() }
 
-// promises tells whether at most one pod of this identity may run at a time, with what says so.
+// promises tells whether at most one pod of this identity may run at a time, with what says so: the same as the guard at-most-one asks.
 func (st standing) promises() []string {
-	var out []string
-	switch kind := st.kindOfController(); kind {
-	case "", "ReplicaSet", "ReplicationController", "DaemonSet", "Job":
-	case "StatefulSet":
-		out = append(out, "its StatefulSet promises that at most one pod of its name runs")
-	default:
-		out = append(out, fmt.Sprintf("its controller is a %s, which may promise that at most one pod of its name runs", kind))
+	why, _ := st.single()
+	return why
+}
+
+// dropped says what it costs that a rung makes the object go past its kubelet while nothing shows that the containers stopped; false where it does not. It weighs
+// evidence alone, and a person's word only in how it says so.
+func (st standing) dropped(id ID) (Work, bool) {
+	if past, _ := st.past(id); !past || st.atRest().known {
+		return Work{}, false
 	}
-	for _, l := range st.Volumes {
-		switch {
-		case l.Exclusive():
-			out = append(out, "only one node at a time may use "+st.volume(l.Claim, l.VolumeName()))
-		case l.Claim != "" && len(l.AccessModes()) == 0:
-			out = append(out, fmt.Sprintf("PersistentVolumeClaim %s was not read, so it may be one that only one node may use", l.Claim))
-		}
+	w := Work{Risk: diagnose.RiskHigh, Loses: st.leftovers()}
+	switch {
+	case len(st.promises()) > 0:
+		w.Risk = diagnose.RiskDataLoss
+	case st.vouchedFor():
+		w.Risk = diagnose.RiskMedium
 	}
-	return out
+	return w, true
 }
 
 func (st standing) volume(claim, pv string) string {
@@ -123,7 +120,7 @@ func (st standing) volume(claim, pv string) string {
 func (st standing) attached() []string {
 	var out []string
 	for _, l := range st.Volumes {
-		if l.Exclusive() && l.Attachment != nil && l.Attachment.Status.Attached {
+		if oneNode(l.Chain) && l.Attachment != nil && l.Attachment.Status.Attached {
 			out = append(out, st.volume(l.Claim, l.VolumeName()))
 		}
 	}
@@ -213,7 +210,7 @@ func (st standing) successor() (Help, string) {
 		return MayHelp, fmt.Sprintf("%s is attached to node %s: a pod on another node waits for it (Multi-Attach) until it is detached there", strings.Join(held, ", "), st.Pod.Node)
 	}
 	for _, l := range st.Volumes {
-		if l.Exclusive() && len(l.Elsewhere) > 0 {
+		if oneNode(l.Chain) && len(l.Elsewhere) > 0 {
 			return MayHelp, fmt.Sprintf("%s is attached to node %s as well: another pod may have to wait for it (Multi-Attach)", st.volume(l.Claim, l.VolumeName()), l.Elsewhere[0].Spec.NodeName)
 		}
 	}
@@ -228,34 +225,32 @@ func finalPhrase(names []string) string {
 	return "finalizers " + strings.Join(names, ", ")
 }
 
-// leftovers are what stays on a machine whose kubelet has not finished with the pod.
+// leftovers are what stays on a machine whose kubelet has not finished with the pod. What a person vouches for is listed all the same, as what comes of it
+// if they are wrong.
 func (st standing) leftovers() []string {
-	if st.Pod.Node == "" || st.facts.Exists == snapshot.Absent {
+	known := st.atRest().known
+	absent := st.facts.Exists == snapshot.Absent
+	if st.Pod.Node == "" || absent && known {
 		return nil
 	}
 	var out []string
-	dead, _ := st.dead()
+	add := func(format string, args ...any) {
+		says := fmt.Sprintf(format, args...)
+		if st.vouchedFor() {
+			says = "if your word is wrong: " + says
+		}
+		out = append(out, says)
+	}
 	switch {
 	case st.virtual():
 		out = append(out, fmt.Sprintf("the task behind virtual node %s may go on running, and be paid for", st.Pod.Node))
-	case !dead:
-		out = append(out, fmt.Sprintf("containers of the pod may go on running on node %s, unseen by Kubernetes", st.Pod.Node))
+	case !known:
+		add("containers of the pod may go on running on node %s, unseen by Kubernetes", st.Pod.Node)
 	}
-	if !dead {
-		for _, l := range st.Volumes {
-			switch {
-			case l.ReadOnly():
-			case l.Exclusive():
-				out = append(out, fmt.Sprintf("two writers on %s, if a container still runs when its replacement starts", st.volume(l.Claim, l.VolumeName())))
-			case l.Claim != "" && len(l.AccessModes()) == 0:
-				out = append(out, fmt.Sprintf("two writers on PersistentVolumeClaim %s, perhaps: it was not read", l.Claim))
-			}
-		}
-		if st.kindOfController() == "StatefulSet" {
-			out = append(out, fmt.Sprintf("two pods with the identity of %s at once, if a container still runs", st.name()))
-		}
+	if !known {
+		st.twice(add)
 	}
-	if st.virtual() || st.outOfService() {
+	if st.virtual() || st.outOfService() || absent {
 		return out
 	}
 	for _, l := range st.Volumes {
@@ -264,6 +259,35 @@ func (st standing) leftovers() []string {
 		}
 	}
 	return out
+}
+
+// twice lists what would be there twice, if a container still runs when the next pod starts.
+func (st standing) twice(add func(format string, args ...any)) {
+	if st.Pod.Object == nil {
+		return
+	}
+	next, _ := st.waitsToBeGone()
+	writers := false
+	for _, v := range volume.Of(st.S, st.obj) {
+		one, _ := exclusive(st.Case, v)
+		switch what := st.volume(v.Claim, v.VolumeName()); {
+		case one != "" && v.Claim != "" && v.PVC == nil:
+			add("two writers on %s, perhaps: it was not read", what)
+		case one != "" && v.Claim != "":
+			add("two writers on %s, if a container still runs when its replacement starts", what)
+		case one != "" || next != "" && writable(v):
+			add("two writers on volume %s, if a container still runs when its replacement starts", v.Describe())
+		default:
+			continue
+		}
+		writers = true
+	}
+	if next != "" && !writers {
+		add("two pods at once, if a container still runs: %s", lower(next))
+	}
+	if whose, _ := st.identity(); len(whose) > 0 {
+		add("two pods with the identity of %s at once, if a container still runs", st.name())
+	}
 }
 
 // startup tells whether the cause is about what the pod asks for: images, configuration, scheduling. Its code tells (diagnose.AreaStartup).

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubectl-stuck/kubectl-stuck/test/faultproxy"
@@ -77,14 +78,19 @@ func troubles() []trouble {
 
 // worlds are what others do to the pod at that moment.
 func worlds() []trouble {
+	// Before the plan is made, which takes a look at each pod, the name is all that was asked for.
 	near := func(j job, p point) bool {
-		return p.Kind == faultproxy.Write || p.Kind == faultproxy.DryRun || p.Kind == faultproxy.ReadPod
+		looks := 1
+		if j.name == "three pods" {
+			looks = 3
+		}
+		return p.Kind == faultproxy.Write || p.Kind == faultproxy.DryRun || p.Kind == faultproxy.ReadPod && p.Nth > looks
 	}
 	there := func(j job, p point) bool { return near(j, p) && j.name != "undo" }
 	merge := func(name, patch string, goes func(job, point) bool) trouble {
 		return trouble{name: name, goes: goes, world: func(ctx context.Context, s *session, _ *evidence, i int) error {
 			err := s.w.patch(ctx, s.target.Namespace, s.target.Pods[i].Name, patch)
-			if err != nil && strings.Contains(err.Error(), "not found") {
+			if apierrors.IsNotFound(err) || apierrors.IsInvalid(err) { // it is gone, or is being deleted and takes no finalizer
 				return nil
 			}
 			return err
@@ -123,9 +129,13 @@ func worlds() []trouble {
 // choose picks the combinations: everything at what writes, and at other requests a few each, in turn, so that every fault meets every kind of request.
 func choose(j job, ps []point, turn map[faultproxy.Kind]int) []combination {
 	all := troubles()
-	each := map[faultproxy.Kind]int{faultproxy.DryRun: 7, faultproxy.ReadPod: 4, faultproxy.Review: 3, faultproxy.Read: 1, faultproxy.Event: 5}
+	each := map[faultproxy.Kind]int{faultproxy.DryRun: 4, faultproxy.ReadPod: 1, faultproxy.Review: 1, faultproxy.Read: 1, faultproxy.Event: 3}
 	var out []combination
-	for _, p := range ps {
+	for i, p := range ps {
+		// There are many requests that only read: two of three are left to the other jobs.
+		if p.Kind == faultproxy.Read && i%3 != len(j.name)%3 && os.Getenv("FAULTS_ALL") == "" {
+			continue
+		}
 		var fits []trouble
 		for _, t := range all {
 			if t.goes == nil || t.goes(j, p) {
@@ -172,7 +182,7 @@ func TestWhateverGoesWrongAtWhateverRequestTheClusterAndTheStoryStayTrue(t *test
 	}
 	if os.Getenv("FAULTS") != "" {
 		all = slices.DeleteFunc(all, func(c combination) bool { return !filter.MatchString(c.name()) })
-	} else if testing.Short() {
+	} else if brief() {
 		var some []combination
 		for i := 0; i < len(all); i += 8 {
 			some = append(some, all[i])
@@ -180,6 +190,7 @@ func TestWhateverGoesWrongAtWhateverRequestTheClusterAndTheStoryStayTrue(t *test
 		all = some
 	}
 
+	t.Logf("%d combinations", len(all))
 	var (
 		mu      sync.Mutex
 		count   [invariants + 1]int
@@ -239,7 +250,7 @@ func TestWhateverGoesWrongAtWhateverRequestTheClusterAndTheStoryStayTrue(t *test
 			t.Logf("slow: %s took up to %s", name, d.Round(time.Second))
 		}
 	}
-	if os.Getenv("FAULTS") == "" && !testing.Short() && ran.Load() < atLeast {
+	if os.Getenv("FAULTS") == "" && !brief() && ran.Load() < atLeast {
 		t.Errorf("%d combinations ran, fewer than %d", ran.Load(), atLeast)
 	}
 	if len(missed)*10 > len(all) {

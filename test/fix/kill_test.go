@@ -78,7 +78,7 @@ func TestKilledAtEveryRequestItCanBeReadAndFinished(t *testing.T) {
 			}
 		}
 	}
-	if testing.Short() {
+	if brief() {
 		all = all[len(all)-min(len(all), 20):]
 	}
 	ran := each(t, len(all), func(i int, dir string) (*evidence, error) { return w.try(t.Context(), dir, all[i]) })
@@ -100,7 +100,7 @@ func TestKilledAtRandomMomentsItCanBeReadAndFinished(t *testing.T) {
 		took[i] = e.Took
 	}
 	n := moments
-	if testing.Short() {
+	if brief() {
 		n = 8
 	}
 	var killed atomic.Int32
@@ -120,7 +120,7 @@ func TestKilledAtRandomMomentsItCanBeReadAndFinished(t *testing.T) {
 		return e, err
 	})
 	fmt.Printf("killed at random moments: %d of %d runs, the others had ended\n", killed.Load(), ran)
-	if !testing.Short() && int(killed.Load()) < moments/2 {
+	if !brief() && int(killed.Load()) < moments/2 {
 		t.Errorf("%d of %d runs were killed", killed.Load(), moments)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -22,7 +23,7 @@ func TestTwoRunsAtOnceOnOnePod(t *testing.T) {
 	w := shared
 	js := named("force", "finalizers", "force and finalizers", "delete", "three pods")
 	rounds := 20
-	if testing.Short() {
+	if brief() {
 		rounds = 5
 	}
 	var mu sync.Mutex
@@ -75,11 +76,12 @@ func TestTwoRunsAtOnceOnOnePod(t *testing.T) {
 				es[k].Runs = own
 			}
 		}
-		// One object is deleted by one of them, and each finalizer taken off by one. A deletion that only asks may come twice.
+		// One object is deleted by one of them. A deletion that only asks may come twice; and of two patches that each take the last finalizer off at the same
+		// moment, the API server answers both with success (apiserver registry/generic/registry Store.deleteWithoutFinalizers).
 		once := map[string]int{}
 		for _, e := range es {
 			for _, r := range effective(e.Log) {
-				if once[r.Method+r.Path]++; once[r.Method+r.Path] > 1 && j.name != "delete" {
+				if once[r.Method+r.Path]++; once[r.Method+r.Path] > 1 && j.name != "delete" && r.Method != http.MethodPatch {
 					t.Errorf("%s: %s %s was done twice\n%s\n%s", j.name, r.Method, r.Path, story(es[0]), story(es[1]))
 				}
 			}
@@ -154,7 +156,7 @@ func TestOthersAtWorkOnThePod(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			n := tt.rounds
-			if testing.Short() {
+			if brief() {
 				n = len(tt.jobs)
 			}
 			var mu sync.Mutex
