@@ -409,7 +409,7 @@ func (s *stepRun) send(ctx context.Context, before *unstructured.Unstructured) (
 		return s.outcome(status, "nothing more was sent: the journal cannot be written: %v", err), true, &Unwritten{What: s.do.What, Sent: s.sent, Err: err}
 	}
 	if ctx.Err() != nil { // while it was written
-		return o, false, nil
+		return o, false, nil //nolint:nilerr // the object is looked at next, and that tells
 	}
 	void, err := s.gate.open(q)
 	if err != nil {
