@@ -262,6 +262,9 @@ func (s *stepRun) judge(obj *unstructured.Unstructured) (o remedy.Outcome, err e
 		return s.outcome(remedy.Already, "%s was gone already", ref), nil, true
 	case obj.GetUID() != ref.UID && s.unsure:
 		return s.outcome(remedy.Done, "%s with UID %s is gone; another object has the name now, with UID %s, and was not touched", ref, ref.UID, obj.GetUID()), nil, true
+	case obj.GetUID() != ref.UID && s.sent:
+		return s.outcome(remedy.Already, "%s with UID %s is gone, although the API server did not say that this run's call was carried out (%s); another object has the name now, with UID %s, and was not touched",
+			ref, ref.UID, s.last, obj.GetUID()), nil, true
 	case obj.GetUID() != ref.UID:
 		err := &Swapped{Ref: ref, Now: obj.GetUID()}
 		return s.outcome(remedy.Stopped, "%v", err), err, true

@@ -476,6 +476,7 @@ func (c *change) tell(ctx context.Context, j *journal.Run) {
 		}
 		if err := c.client.Tell(ctx, j, act.Target, reason, message); err != nil {
 			_ = j.Add(remedy.Entry{Time: c.w.Now().UTC(), Type: remedy.Message, Act: i, Text: "no Event was left: " + err.Error()})
+			return // a server that is busy, or forbids it, is not asked again for a courtesy
 		}
 	}
 }
@@ -593,7 +594,7 @@ func (c *change) blockedText(vs []remedy.Verdict) string {
 		}
 		out = append(out, text)
 	}
-	return strings.TrimSuffix(strings.Join(out, "\n"), ".")
+	return strings.TrimSuffix(strings.Join(out, " "), ".")
 }
 
 func planNotes(p *remedy.Plan) []string {

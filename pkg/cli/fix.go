@@ -459,6 +459,9 @@ func (l *look) document(refs []snapshot.Ref) *report.Fix {
 			q = report.Pod{Namespace: ref.Namespace, Name: ref.Name, UID: string(ref.UID), Findings: []report.Finding{}}
 			if obj := p.S.Pod(ref.Namespace, ref.Name); obj != nil {
 				q.Node, q.Status = obj.Spec.NodeName, snapshot.StatusOf(obj).Word
+				if owner, ok := p.S.Owner(obj); ok {
+					q.Owner = &owner
+				}
 			}
 		}
 		doc.Cases = append(doc.Cases, report.FixCase{Pod: q, Well: !ok, Ladder: []remedy.Rung{}})

@@ -348,3 +348,30 @@ func TestAnEntryThatReadingWouldRefuseIsNotWritten(t *testing.T) {
 		alone(t, dir, 1)
 	}
 }
+
+func TestRunsOfOneSecondAreListedInTheirOrder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "j")
+	second := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
+	var want []string
+	for i := range 12 {
+		rec := record(10)
+		rec.Time = second.Add(time.Duration(i) * 50 * time.Millisecond)
+		r, err := Create(dir, rec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		want = append([]string{r.ID()}, want...)
+	}
+	all, err := List(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, l := range all {
+		if l.ID != want[i] {
+			t.Fatalf("place %d has %s of %s, want %s", i, l.ID, l.History.Time, want[i])
+		}
+	}
+}

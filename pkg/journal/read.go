@@ -65,8 +65,19 @@ func list(d disk, dir string) ([]Listed, error) {
 			}
 		}
 	}
+	// The names of files tell seconds; of runs within one, the record tells which was first.
+	second := func(l Listed) string { base := filepath.Base(l.Path); return base[:min(len(base), idSeconds)] }
+	slices.SortStableFunc(out, func(a, b Listed) int {
+		if c := strings.Compare(second(b), second(a)); c != 0 {
+			return c
+		}
+		return b.History.Time.Compare(a.History.Time) // of one that could not be read it is zero: those come last
+	})
 	return out, nil
 }
+
+// idSeconds is how much of an ID tells the second of its run: 20261123-214501.
+const idSeconds = 15
 
 // Read reads one run, whole. The error is ErrNoRun where there is none.
 func Read(dir, id string) (remedy.History, error) { return read(system{}, dir, id) }

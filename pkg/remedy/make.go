@@ -208,7 +208,11 @@ func (c *Case) Act() (Act, error) {
 		}
 		act.Steps = append(act.Steps, work.Steps...)
 		act.Risk = Worse(act.Risk, work.Risk)
-		act.Loses = append(act.Loses, work.Loses...)
+		for _, l := range work.Loses {
+			if !slices.Contains(act.Loses, l) {
+				act.Loses = append(act.Loses, l)
+			}
+		}
 		for _, v := range Judge(c, r) {
 			if key := v.Guard + "\x00" + v.Reason; !seen[key] {
 				seen[key] = true

@@ -454,7 +454,7 @@ func checkOrder(e *evidence, no func(int, string, ...any)) {
 		}
 		for k := i + 1; k < len(e.Log); k++ {
 			n := &e.Log[k]
-			if n.Kind == r.Kind && n.Method == r.Method && n.Path == r.Path && n.Query == r.Query {
+			if n.Kind == r.Kind && n.Method == r.Method && n.Path == r.Path && n.Query == r.Query && (r.Kind != faultproxy.Event || raw(n.Body) == raw(r.Body)) {
 				if d := n.Arrived.Sub(r.Answered); d >= 0 && d < r.RetryAfter-50*time.Millisecond {
 					no(orderly, "%s: told to wait %s, it came again after %s", key, r.RetryAfter, d.Round(time.Millisecond))
 				}

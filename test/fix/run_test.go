@@ -10,8 +10,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/kubectl-stuck/kubectl-stuck/test/bed"
@@ -231,6 +233,8 @@ func (s *session) act(ctx context.Context, args ...string) answer {
 	return s.run(ctx, append(args, "--journal", s.journal, "--wait", wait.String())...)
 }
 
+var otherWord = regexp.MustCompile(`is not the word that is asked for here, which is ([^ ;]+)`)
+
 // history asks for the history.
 func (s *session) history(ctx context.Context) second {
 	a := s.run(ctx, "history", "--journal", s.journal)
@@ -372,6 +376,17 @@ func (s *session) gather(ctx context.Context, e *evidence, a answer, settle time
 	e.History = s.history(ctx)
 	again := &second{Before: e.Reached}
 	b := s.act(ctx, e.Args...)
+	// Where fewer pods are left another word is asked for, and the person gives that.
+	if m := otherWord.FindStringSubmatch(b.errOut); m != nil {
+		var args []string
+		for _, a := range e.Args {
+			if strings.HasPrefix(a, "--yes=") {
+				a = "--yes=" + m[1]
+			}
+			args = append(args, a)
+		}
+		b = s.act(ctx, args...)
+	}
 	again.Code, again.Out, again.ErrOut = b.code, b.out, b.errOut
 	if s.target.Kubelet || s.target.Controller || s.target.Creates {
 		time.Sleep(200 * time.Millisecond)
