@@ -262,7 +262,8 @@ func (s *stepRun) judge(obj *unstructured.Unstructured) (o remedy.Outcome, err e
 		return s.outcome(remedy.Already, "%s was gone already", ref), nil, true
 	case obj.GetUID() != ref.UID && s.unsure:
 		return s.outcome(remedy.Done, "%s with UID %s is gone; another object has the name now, with UID %s, and was not touched", ref, ref.UID, obj.GetUID()), nil, true
-	case obj.GetUID() != ref.UID && s.sent && !strings.Contains(s.last, "UID in the precondition"): // that is how the API server says that it was replaced before (registry/generic/registry Preconditions.Check)
+	case obj.GetUID() != ref.UID && s.sent && !strings.Contains(s.last, "UID in the precondition"):
+		// With those words the API server says that it was replaced before (apiserver/pkg/storage Preconditions.Check).
 		return s.outcome(remedy.Already, "%s with UID %s is gone, although the API server did not say that this run's call was carried out (%s); another object has the name now, with UID %s, and was not touched",
 			ref, ref.UID, s.last, obj.GetUID()), nil, true
 	case obj.GetUID() != ref.UID:
