@@ -46,8 +46,10 @@ type Guard struct {
 	For []ID
 	// Needs are the kinds that it looks at, beyond the pod. What could not be read never allows.
 	Needs []snapshot.Kind
-	// Check judges one act. It returns nothing where it has nothing to say. A block that the person lifted is returned as lifted.
+	// Check judges one act about a pod. It returns nothing where it has nothing to say. A block that the person lifted is returned as lifted.
 	Check func(*Case, Remedy) []Verdict
-	// Run judges all acts of a run together. One of Check and Run is set.
+	// Node judges what is to be done to a node. A guard has Check, Node or both, or Run.
+	Node func(*NodeCase, ID) []Verdict
+	// Run judges all acts of a run together.
 	Run func(*Run) []Verdict
 }

@@ -17,6 +17,14 @@ const (
 	DeleteNode       ID = "delete-node"      // so that PodGC removes its pods
 	ForceDelete      ID = "force-delete-pod" // without waiting for the node
 	RemoveFinalizers ID = "remove-finalizers"
+	Cordon           ID = "cordon"       // a node takes no new pods
+	EvictPod         ID = "evict-pod"    // from a node that is drained
+	InService        ID = "in-service"   // the taint of a node that is off is taken off again
+	RestoreNode      ID = "restore-node" // labels, taints and annotations that a Node object lost
+	ProveNode        ID = "prove-node"   // our own taint of a node that was not proven is taken off
+	ProbeNode        ID = "probe-node"   // a pod of ours is run on it and deleted
+	Uncordon         ID = "uncordon"     // undo: the node takes pods again
+	CreateNode       ID = "create-node"  // undo: a Node object that was deleted
 	PutBack          ID = "put-back"     // undo: finalizers that were taken off
 	CreateAgain      ID = "create-again" // undo: a bare pod that was deleted
 )

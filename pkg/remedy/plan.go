@@ -30,6 +30,8 @@ const (
 	Delete Verb = "delete"
 	Patch  Verb = "patch"
 	Create Verb = "create"
+	// Evict is a creation of pods/eviction: the API server deletes the pod if its disruption budgets allow that.
+	Evict Verb = "evict"
 )
 
 // Step is one call that changes the cluster.
@@ -49,6 +51,10 @@ type Step struct {
 	Finalizers []string `json:"finalizers,omitempty"`
 	// PutsBack tells that the patch adds them.
 	PutsBack bool `json:"putsBack,omitempty"`
+	// Change is what a patch of a Node makes different; Patch is made from it.
+	Change *NodeChange `json:"change,omitempty"`
+	// OfBefore tells that the step deletes what the step before it in the act created: its UID is known only then.
+	OfBefore bool `json:"ofBefore,omitempty"`
 	// What says what the step does: "delete pod shop/cart-0 at once, without waiting for its node".
 	What string `json:"what"`
 	// Kubectl is the same as kubectl commands, for who would rather do it by hand. They lack the preconditions where kubectl has none.
@@ -165,6 +171,14 @@ type Asked struct {
 	// MaxPods and MaxShare limit one run: pods, and percent of the pods of a workload or namespace.
 	MaxPods  int `json:"maxPods,omitempty"`
 	MaxShare int `json:"maxShare,omitempty"`
+	// DrainAndDelete, OutOfService, InService, Restore and Probe choose what is done to a node.
+	DrainAndDelete bool `json:"drainAndDelete,omitempty"`
+	OutOfService   bool `json:"outOfService,omitempty"`
+	InService      bool `json:"inService,omitempty"` // takes the taint off
+	Restore        bool `json:"restore,omitempty"`
+	Probe          bool `json:"probe,omitempty"`
+	// Timeout is how long evicted pods are waited for, in seconds.
+	Timeout int64 `json:"timeoutSeconds,omitempty"`
 	// Again tells that the plan is made anew for an object that changed: finalizers that were named may be gone by now, taken off by their owners.
 	Again bool `json:"-"`
 }

@@ -29,6 +29,8 @@ type Record struct {
 	Plan       Plan      `json:"plan"`
 	// Objects are the objects as they were, whole, one for each act; null where the act creates one.
 	Objects []json.RawMessage `json:"objects"`
+	// Kept are objects that go with what is changed and have no act of their own, whole: the pods of a Node that is deleted.
+	Kept []json.RawMessage `json:"kept,omitempty"`
 }
 
 // EntryType is what a later line of the journal tells.

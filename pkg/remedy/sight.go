@@ -29,6 +29,8 @@ type Before struct {
 	// Expects tells that a replacement is to come, and Because why one is not.
 	Expects bool   `json:"expects"`
 	Because string `json:"because,omitempty"`
+	// Moves are, of a Node that is deleted, the pods that go with it.
+	Moves []Before `json:"moves,omitempty"`
 }
 
 // Sight is what is seen of an act's effect at one moment.
@@ -46,6 +48,10 @@ type Sight struct {
 	Detached []string `json:"detached,omitempty"`
 	// NewlyStuck are pods of the node that are stuck now and were not before.
 	NewlyStuck []snapshot.Ref `json:"newlyStuck,omitempty"`
+	// Moves are, of a Node that was deleted, what became of each of its pods, in the order of Before.Moves.
+	Moves []Sight `json:"moves,omitempty"`
+	// Target is the object, where the sight is one of several of an act.
+	Target *snapshot.Ref `json:"target,omitempty"`
 	// Settled tells that nothing more is to be waited for; Good that what was wanted is there.
 	Settled bool `json:"settled"`
 	Good    bool `json:"good"`

@@ -18,8 +18,10 @@ type Fix struct {
 	TakenAt    time.Time       `json:"takenAt"`
 	Origin     snapshot.Origin `json:"origin"`
 	// Cases are the pods in question, with the ladder of each.
-	Cases []FixCase    `json:"cases"`
-	Plan  *remedy.Plan `json:"plan,omitempty"`
+	Cases []FixCase `json:"cases"`
+	// Node is what a change of a node is about.
+	Node *NodeFix     `json:"node,omitempty"`
+	Plan *remedy.Plan `json:"plan,omitempty"`
 	// Missing are the rights that the plan needs and the user does not have.
 	Missing []MissingRight `json:"missing,omitempty"`
 	// DryRun is what the API server said to each step without doing it.

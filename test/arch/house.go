@@ -35,14 +35,16 @@ func rooms() map[string]room {
 		"finalizer": {floor: 41, pure: true},
 		"admission": {floor: 42, pure: true},
 		"volume":    {floor: 43, pure: true},
-		"nodelog":   {floor: 45, pure: true},
-		"causes":    {floor: 50, pure: true},
-		"remedy":    {floor: 60, pure: true},
-		"report":    {floor: 70, pure: true},
-		"render":    {floor: 80, pure: true},
-		"journal":   {floor: 85, onlyFor: []string{"cli", "apply"}},
-		"apply":     {floor: 90, writes: true, onlyFor: []string{"cli"}},
-		"cli":       {floor: 100, cli: true},
+		// Where pods of a node would find room elsewhere.
+		"room":    {floor: 44, pure: true},
+		"nodelog": {floor: 45, pure: true},
+		"causes":  {floor: 50, pure: true},
+		"remedy":  {floor: 60, pure: true},
+		"report":  {floor: 70, pure: true},
+		"render":  {floor: 80, pure: true},
+		"journal": {floor: 85, onlyFor: []string{"cli", "apply"}},
+		"apply":   {floor: 90, writes: true, onlyFor: []string{"cli"}},
+		"cli":     {floor: 100, cli: true},
 	}
 }
 
@@ -100,7 +102,7 @@ func pureAll() []string { return []string{"net/netip", "net/url"} }
 // may import only the first two.
 func pureModules() []string {
 	return []string{
-		"k8s.io/api", "k8s.io/apimachinery", "sigs.k8s.io/yaml", "go.yaml.in/yaml", "golang.org/x/text",
+		"k8s.io/api", "k8s.io/apimachinery", "k8s.io/component-helpers/scheduling/corev1", "k8s.io/component-helpers/resource", "sigs.k8s.io/yaml", "go.yaml.in/yaml", "golang.org/x/text",
 		// Each of these is also limited to render by restrictions, or measures text.
 		"github.com/olekukonko/tablewriter", "k8s.io/cli-runtime/pkg/printers", "k8s.io/client-go/util/jsonpath",
 		"github.com/clipperhouse/displaywidth", "github.com/mattn/go-runewidth", "github.com/rivo/uniseg",
