@@ -2,9 +2,12 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/kubectl/pkg/util/templates"
 
@@ -85,7 +88,12 @@ func (o *undoOptions) run(ctx context.Context, w World, config *genericclioption
 		return err
 	}
 	cluster := clusterOf(ctx, r, origin)
-	h, err := o.chosen(dir, id, cluster)
+	var h remedy.History
+	if id != "" {
+		h, err = journal.Read(dir, id)
+	} else {
+		h, err = lastRun(dir, cluster)
+	}
 	if err != nil {
 		return err
 	}
@@ -105,6 +113,17 @@ func (o *undoOptions) run(ctx context.Context, w World, config *genericclioption
 		w: w, reader: r, flags: o.change, render: o.render, doc: doc, plan: plan, look: l,
 		again: func(ctx context.Context, _ remedy.Plan, act remedy.Act) (remedy.Plan, error) {
 			q := undoQuery(h)
+			if len(q.nodes) > 0 { // a run about a node is taken back as a whole: its acts rest on each other
+				l, err := takeLook(ctx, w, r, q)
+				if err != nil {
+					return remedy.Plan{}, err
+				}
+				plan, err := remedy.UndoPlan(h, l.picture, cluster)
+				if err != nil {
+					return remedy.Plan{}, err
+				}
+				return pick(plan, act)
+			}
 			q.namespace, q.names = act.Target.Namespace, []string{act.Target.Name}
 			l, err := takeLook(ctx, w, r, q)
 			if err != nil {
@@ -119,6 +138,23 @@ func (o *undoOptions) run(ctx context.Context, w World, config *genericclioption
 // undoQuery asks for what a run acted on.
 func undoQuery(h remedy.History) lookQuery {
 	q := lookQuery{}
+	for _, act := range h.Plan.Acts {
+		if act.Target.Kind == snapshot.Node && !slices.Contains(q.nodes, act.Target.Name) {
+			q.nodes = append(q.nodes, act.Target.Name)
+		}
+	}
+	if len(q.nodes) > 0 {
+		for _, raw := range slices.Concat(h.Objects, h.Kept) {
+			var o metav1.PartialObjectMetadata
+			if json.Unmarshal(raw, &o) == nil && o.Kind == string(snapshot.Pod) {
+				q.also = append(q.also, snapshot.Ref{Kind: snapshot.Pod, Namespace: o.Namespace, Name: o.Name})
+				if ns := (snapshot.Ref{Kind: snapshot.Namespace, Name: o.Namespace}); !slices.Contains(q.also, ns) {
+					q.also = append(q.also, ns)
+				}
+			}
+		}
+		return q
+	}
 	for i, act := range h.Plan.Acts {
 		if i > 0 && act.Target.Namespace != q.namespace {
 			return lookQuery{}
@@ -157,14 +193,6 @@ func onlyAct(h remedy.History, target snapshot.Ref) remedy.History {
 	return out
 }
 
-// chosen reads the run of that ID, or finds the last one that changed something of this cluster and was not taken back.
-func (o *undoOptions) chosen(dir, id string, cluster remedy.Cluster) (remedy.History, error) {
-	if id != "" {
-		return journal.Read(dir, id)
-	}
-	return lastRun(dir, cluster)
-}
-
 // lastRun finds the last run on the cluster that changed something which can be taken back, and was not.
 func lastRun(dir string, cluster remedy.Cluster) (remedy.History, error) {
 	all, err := journal.List(dir)
@@ -182,4 +210,14 @@ func lastRun(dir string, cluster remedy.Cluster) (remedy.History, error) {
 		}
 	}
 	return remedy.History{}, refusedError{fmt.Errorf("no run in %s can be taken back on this cluster; `kubectl stuck history` lists all runs; nothing was changed", dir)}
+}
+
+// pick leaves the act of a plan that is about the same object and does the same.
+func pick(plan remedy.Plan, act remedy.Act) (remedy.Plan, error) {
+	i := slices.IndexFunc(plan.Acts, func(a remedy.Act) bool { return a.Target.Is(act.Target) && slices.Equal(a.Remedies, act.Remedies) })
+	if i < 0 {
+		return remedy.Plan{}, fmt.Errorf("%s is as wanted: %w", act.Target, remedy.ErrNothingLeft)
+	}
+	plan.Acts = []remedy.Act{plan.Acts[i]}
+	return plan, nil
 }
