@@ -24,7 +24,7 @@ func main() {
 }
 
 func write(out *os.File) error {
-	always := slices.Concat(source.Trunk(), source.RightsOfObjects())
+	always := slices.Concat(source.Trunk(), source.RightsOfObjects(), source.RightsOfRoom())
 	kinds := slices.Clone(always)
 	users := map[snapshot.Kind][]string{}
 	for _, c := range causes.All() {
@@ -132,9 +132,9 @@ func writeChanging(out io.Writer) error {
 	}
 	_, err := fmt.Fprintf(out, `## Changing things
 
-`+"`kubectl stuck fix` and `kubectl stuck undo`"+` take this role beside the one for reading. It is best bound in the namespaces in which somebody may
+`+"`kubectl stuck fix`, `kubectl stuck undo` and the flags of `kubectl stuck node` that change something"+` take this role beside the one for reading. It is best bound in the namespaces in which somebody may
 act, with a RoleBinding; the reading role is best bound for the whole cluster, because guards look at nodes, leases and volumes, and what they cannot see
-they do not allow.
+they do not allow. What the role says of nodes holds only where it is bound for the whole cluster; leave those rules out where nobody is to drain one.
 
 `+"```yaml\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: %s\nrules:\n%s\n```"+`
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/admission"
@@ -25,46 +26,181 @@ const (
 	maxReplans = 3
 	// maxWait is how long a step waits in all because a server asked for it.
 	maxWait = 30 * time.Second
+	// maxConflicts is how often one step is sent although the object changes under it in what nobody judges by: the time of a node's heartbeat.
+	maxConflicts = 5
 	// lastLook is for telling the truth about a call that was sent, after the person ended the run.
 	lastLook = 5 * time.Second
+	// cleaning is for deleting what a step created, after the person ended the run.
+	cleaning = 10 * time.Second
 )
 
 // Carry carries out a plan, step by step, and stops at the first that does not end in Done or Already; the others are Skipped. There is one outcome for
 // each step, in order, and the status is the worst of them. The journal has its record already; the entry about the end of the run is the caller's, after
 // the proof.
 //
+// Two things do not follow that order. Acts that evict one pod each and follow each other are carried out in turns, because a disruption budget that holds
+// one of them lets it go when another pod is Ready elsewhere; one that is rejected stops the run only after the others were tried, and not at all where the
+// plan was asked for with --even-past-budget. And what a step created is deleted by the step after it (remedy.Step.OfBefore) whatever ended the run.
+//
 // The error is nil where the outcomes tell all, also of a step that was rejected or failed. Else it is *BadPlan, *Expired, *WrongCluster or *Blocked where
-// nothing was begun, and *Blocked, *Swapped, *Taken, *Moved, *Riskier, *Interrupted or *Unwritten where the run was stopped.
+// nothing was begun, and *Blocked, *Swapped, *Taken, *Moved, *Vanished, *Riskier, *Interrupted or *Unwritten, or what a hook returned, where the run was
+// stopped.
 func (c *Client) Carry(ctx context.Context, j Journal, plan remedy.Plan, h Hooks) ([]remedy.Outcome, remedy.Status, error) {
 	r := &run{Client: c, journal: j, hooks: h, plan: plan}
 	if err := r.admit(ctx); err != nil {
 		return r.skipped(0, 0), remedy.Stopped, err
 	}
 	var out []remedy.Outcome
-	for i, act := range plan.Acts {
-		left := ""
-		for k := range act.Steps {
-			var err error
-			s := &stepRun{run: r, act: i, step: k, do: act.Steps[k], judged: act.Steps[k].ResourceVersion, own: left}
-			o, err := s.carry(ctx)
-			o.Act, o.Step, o.Attempts, o.Time = i, k, s.attempts, c.now()
-			left = s.left
-			out = append(out, o)
-			var unwritten *Unwritten
-			if (o.Status != remedy.Skipped || s.attempts > 0) && !errors.As(err, &unwritten) {
-				e := remedy.Entry{Time: o.Time, Type: remedy.Result, Act: i, Step: k, Attempt: s.attempts, Outcome: &o}
-				if jerr := j.Add(e); jerr != nil {
-					err = errors.Join(&Unwritten{What: s.do.What, Sent: s.sent, Outcome: &o, Err: jerr}, err)
-				}
-			}
-			r.say(s.do.What + ": " + o.Text)
-			if err != nil || o.Status != remedy.Done && o.Status != remedy.Already {
-				out = append(out, r.skipped(i, k+1)...)
-				return out, Worst(out), err
-			}
+	for i := 0; i < len(plan.Acts); {
+		does, n := r.act, 1
+		if k := evictions(plan.Acts[i:]); k > 0 {
+			does, n = r.evict, k
+		}
+		these, on, err := does(ctx, i)
+		out = append(out, these...)
+		i += n
+		if !on || err != nil {
+			out = append(out, r.skipped(i, 0)...)
+			return out, Worst(out), err
 		}
 	}
 	return out, Worst(out), nil
+}
+
+// act carries out the steps of one act. on tells that the run goes on.
+func (r *run) act(ctx context.Context, i int) (out []remedy.Outcome, on bool, err error) {
+	on = true
+	left := ""
+	for k, step := range r.plan.Acts[i].Steps {
+		s := r.step(i, k)
+		s.own = left
+		if on && k == 0 {
+			on, err = r.hooked(ctx, s, &out, func() error { return r.ready(ctx, i) })
+		} else if on && r.hooks.Step != nil {
+			cleans := step.OfBefore && out[k-1].Status == remedy.Done
+			herr := r.hooks.Step(ctx, i, k, &out[k-1])
+			if on = herr == nil; !on {
+				err = interruption(ctx, herr)
+				if !cleans {
+					out = append(out, r.told(s, s.outcome(remedy.Stopped, "%v; this step changed nothing", err), &err))
+				}
+			}
+		}
+		if len(out) > k { // a hook ended it
+			continue
+		}
+		if !on && !step.OfBefore {
+			out = append(out, r.notTried(i, k, "not tried"))
+			continue
+		}
+		sctx := ctx
+		if step.OfBefore {
+			before := out[k-1]
+			if before.Status != remedy.Done || before.UID == "" {
+				text := "not tried: nothing is known to have been created"
+				if before.Status == remedy.Open {
+					text = fmt.Sprintf("not tried: whether %s was created is not known, and what has its name may be another's; %s", s.do.Ref, s.howToLook())
+				}
+				out, on = append(out, r.notTried(i, k, text)), false
+				continue
+			}
+			s.do.Ref.UID, s.planned.Ref.UID = before.UID, before.UID
+			var cancel context.CancelFunc
+			sctx, cancel = outliving(ctx, cleaning)
+			defer cancel()
+		}
+		o, serr := s.carry(sctx)
+		o = r.told(s, o, &serr)
+		left = s.left
+		out = append(out, o)
+		if serr != nil || o.Status != remedy.Done && o.Status != remedy.Already {
+			on = false
+		}
+		err = both(err, serr)
+	}
+	return out, on, err
+}
+
+// hooked asks a hook before the first step of an act, and ends the step where it says no.
+func (r *run) hooked(ctx context.Context, s *stepRun, out *[]remedy.Outcome, ask func() error) (on bool, err error) {
+	herr := ask()
+	if herr == nil {
+		return true, nil
+	}
+	err = interruption(ctx, herr)
+	o := s.outcome(remedy.Stopped, "%v; this step changed nothing", err)
+	if ctx.Err() != nil {
+		o = s.outcome(remedy.Skipped, "interrupted before anything was sent")
+	}
+	*out = append(*out, r.told(s, o, &err))
+	return false, err
+}
+
+func (r *run) ready(ctx context.Context, act int) error {
+	if r.hooks.Ready == nil {
+		return nil
+	}
+	return r.hooks.Ready(ctx, act, r.plan.Acts[act])
+}
+
+// interruption is the error of a hook, or that of the end of the run where this is what ended it.
+func interruption(ctx context.Context, err error) error {
+	var already *Interrupted
+	if ctx.Err() == nil || errors.As(err, &already) {
+		return err
+	}
+	return &Interrupted{Cause: context.Cause(ctx)}
+}
+
+// both is one error of two.
+func both(a, b error) error {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	default:
+		return errors.Join(a, b)
+	}
+}
+
+// outliving is a context that ends some time after its parent does.
+func outliving(parent context.Context, by time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
+	stop := context.AfterFunc(parent, func() {
+		t := time.NewTimer(by)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() { stop(); cancel() }
+}
+
+// step is one step that is to be carried out.
+func (r *run) step(act, step int) *stepRun {
+	do := r.plan.Acts[act].Steps[step]
+	return &stepRun{run: r, act: act, step: step, do: do, planned: do, judged: do.ResourceVersion}
+}
+
+// told completes the outcome of a step and writes it down.
+func (r *run) told(s *stepRun, o remedy.Outcome, err *error) remedy.Outcome {
+	o.Act, o.Step, o.Attempts, o.Time = s.act, s.step, s.attempts, r.now()
+	var unwritten *Unwritten
+	if (o.Status != remedy.Skipped || s.attempts > 0) && !errors.As(*err, &unwritten) {
+		e := remedy.Entry{Time: o.Time, Type: remedy.Result, Act: s.act, Step: s.step, Attempt: s.attempts, Outcome: &o}
+		if jerr := r.journal.Add(e); jerr != nil {
+			*err = errors.Join(&Unwritten{What: s.do.What, Sent: s.sent, Outcome: &o, Err: jerr}, *err)
+		}
+	}
+	r.say(s.do.What + ": " + o.Text)
+	return o
+}
+
+func (r *run) notTried(act, step int, text string) remedy.Outcome {
+	return remedy.Outcome{Act: act, Step: step, Status: remedy.Skipped, Time: r.now(), Text: text}
 }
 
 // Worst is the status of a run: the worst of its steps'.
@@ -104,7 +240,7 @@ func (r *run) skipped(act, step int) []remedy.Outcome {
 	for i := act; i < len(r.plan.Acts); i++ {
 		for k := range r.plan.Acts[i].Steps {
 			if i > act || k >= step {
-				out = append(out, remedy.Outcome{Act: i, Step: k, Status: remedy.Skipped, Time: r.now(), Text: "not tried"})
+				out = append(out, r.notTried(i, k, "not tried"))
 			}
 		}
 	}
@@ -119,8 +255,8 @@ func (r *run) admit(ctx context.Context) error {
 	}
 	steps, creates := 0, false
 	for _, a := range p.Acts {
-		for _, s := range a.Steps {
-			if err := check(a, s); err != nil {
+		for k, s := range a.Steps {
+			if err := checkAt(a, k); err != nil {
 				return err
 			}
 			steps++
@@ -153,18 +289,24 @@ type stepRun struct {
 	*run
 	act, step int
 	do        remedy.Step // as planned, then as rebased
+	planned   remedy.Step
 	// judged is the resourceVersion that the guards judged. own is the one that the step before this one in the act left: the guards judged the act.
 	judged, own string
 	left        string // the resourceVersion that this step left, as the answer to it says
+	// seen is the object as it was when the guards judged it, or just before; nil before the first judgement that this step knows of.
+	seen *unstructured.Unstructured
 
 	sent     bool // something may have reached the API server
 	unsure   bool // and what came of it was not told
 	attempts int  // requests
 	tries    int  // of them those that met trouble
 	replans  int
-	waited   time.Duration
-	last     string // what was said to the last request that was not taken
-	code     int
+	// conflicts is how often the object was found changed after a call was refused for that.
+	conflicts int
+	held      *reply // the API server's answer to an eviction that a disruption budget does not allow now; nil where the last one was another
+	waited    time.Duration
+	last      string // what was said to the last request that was not taken
+	code      int
 }
 
 func (s *stepRun) outcome(status remedy.Status, format string, args ...any) remedy.Outcome {
@@ -201,10 +343,17 @@ func (s *stepRun) howToLook() string {
 	return fmt.Sprintf("look with: kubectl get %s %s%s -o yaml", lower(s.do.Ref), s.do.Ref.Name, in)
 }
 
-// carry does one step. Each turn begins with a look at the object, and ends the step, or changes what is known of it.
+// carry does one step. Each turn begins with a look at the object, and ends the step, or changes what is known of it. An eviction that a budget holds has
+// no outcome yet.
 func (s *stepRun) carry(ctx context.Context) (remedy.Outcome, error) {
-	s.say(s.do.What)
+	if s.held == nil {
+		s.say(s.do.What)
+	}
+	s.held = nil
 	for {
+		if s.planned.Change != nil {
+			s.do = s.planned // what was left of it the last time may be more now
+		}
 		if ctx.Err() != nil && !s.unsure {
 			return s.interrupted(ctx)
 		}
@@ -216,11 +365,14 @@ func (s *stepRun) carry(ctx context.Context) (remedy.Outcome, error) {
 			return o, err
 		}
 		if ctx.Err() != nil {
+			if o, late := s.appears(ctx); late {
+				return o, nil
+			}
 			o := s.ended(s.outcome(remedy.Open, "interrupted: the call was sent and not answered; the object was unchanged when it was looked at, and the API server may still do it; %s",
 				s.howToLook()), obj)
 			return o, &Interrupted{Cause: context.Cause(ctx)}
 		}
-		if s.tries >= maxTries {
+		if s.tries >= maxTries || s.conflicts >= maxConflicts {
 			return s.exhausted(obj), nil
 		}
 		if obj != nil {
@@ -242,6 +394,25 @@ func (s *stepRun) carry(ctx context.Context) (remedy.Outcome, error) {
 	}
 }
 
+// appears waits a little for what a call that was cut off may still have created, where the next step is to delete it: else nobody would. What is under way
+// at the API server when its connection ends is written within moments, or not at all.
+func (s *stepRun) appears(ctx context.Context) (o remedy.Outcome, late bool) {
+	steps := s.plan.Acts[s.act].Steps
+	if s.do.Verb != remedy.Create || s.step+1 == len(steps) || !steps[s.step+1].OfBefore {
+		return o, false
+	}
+	for range 3 {
+		if s.sleep(context.WithoutCancel(ctx), time.Second) != nil {
+			return o, false
+		}
+		if obj, err := s.look(ctx); err == nil && obj != nil {
+			o, err, _ := s.judge(obj)
+			return o, err == nil
+		}
+	}
+	return o, false
+}
+
 // judge ends the step where the look tells enough.
 func (s *stepRun) judge(obj *unstructured.Unstructured) (o remedy.Outcome, err error, end bool) { //nolint:revive // the flag says whether the others count
 	ref := s.do.Ref
@@ -256,6 +427,9 @@ func (s *stepRun) judge(obj *unstructured.Unstructured) (o remedy.Outcome, err e
 			return s.ended(s.outcome(remedy.Already, "%s is there, and this tool made it: in this run, although the API server answered otherwise, or in another one", ref), obj), nil, true
 		}
 		return s.ended(s.outcome(remedy.Stopped, "%v", &Taken{Ref: ref, UID: obj.GetUID()}), obj), &Taken{Ref: ref, UID: obj.GetUID()}, true
+	case obj == nil && s.do.Change != nil:
+		err := &Vanished{Ref: ref}
+		return s.outcome(remedy.Stopped, "%v", err), err, true
 	case obj == nil && s.unsure:
 		return s.outcome(remedy.Done, "%s is gone; the answer to the call was lost, so somebody else may have removed it", ref), nil, true
 	case obj == nil:
@@ -266,13 +440,15 @@ func (s *stepRun) judge(obj *unstructured.Unstructured) (o remedy.Outcome, err e
 		// With those words the API server says that it was replaced before (apiserver/pkg/storage Preconditions.Check).
 		return s.outcome(remedy.Already, "%s with UID %s is gone, although the API server did not say that this run's call was carried out (%s); another object has the name now, with UID %s, and was not touched",
 			ref, ref.UID, s.last, obj.GetUID()), nil, true
+	case obj.GetUID() != ref.UID && (s.do.Verb == remedy.Evict || s.do.OfBefore):
+		return s.outcome(remedy.Already, "%s with UID %s is gone; another object has the name now, with UID %s, and was not touched", ref, ref.UID, obj.GetUID()), nil, true
 	case obj.GetUID() != ref.UID:
 		err := &Swapped{Ref: ref, Now: obj.GetUID()}
 		return s.outcome(remedy.Stopped, "%v", err), err, true
 	case shows(s.do, obj) && s.unsure:
-		return s.ended(s.outcome(remedy.Done, "%s is %s; the answer to the call was lost, and the change was seen", ref, state(obj)), obj), nil, true
+		return s.ended(s.outcome(remedy.Done, "%s is %s; the answer to the call was lost, and the change was seen", ref, stateOf(s.do, obj)), obj), nil, true
 	case shows(s.do, obj):
-		return s.ended(s.outcome(remedy.Already, "%s was as wanted already: %s", ref, state(obj)), obj), nil, true
+		return s.ended(s.outcome(remedy.Already, "%s was as wanted already: %s", ref, stateOf(s.do, obj)), obj), nil, true
 	}
 	return o, nil, false
 }
@@ -334,12 +510,21 @@ func times(n int) string {
 
 // again runs the guards again where somebody else changed the object. fresh tells that it did, and that the object has to be read again.
 func (s *stepRun) again(ctx context.Context, obj *unstructured.Unstructured) (fresh bool, o remedy.Outcome, err error) {
-	version := obj.GetResourceVersion()
+	ref, act, version := s.do.Ref, s.plan.Acts[s.act], obj.GetResourceVersion()
 	stale := s.step == 0 && s.attempts == 0 && s.hooks.Stale != nil && s.hooks.Stale()
-	if !stale && (version == s.judged || s.own != "" && version == s.own) {
+	changed := version != s.judged && (s.own == "" || version != s.own)
+	switch {
+	case s.do.Verb == remedy.Evict, s.do.OfBefore:
+		// Each change of a pod's status is another version, and none of them is another pod. The budget judges an eviction, at the moment of it; and what this
+		// run created is deleted in whatever state it is.
+		changed = false
+	case changed && s.seen != nil && ref.Kind == snapshot.Node && sameButBeat(s.seen, obj):
+		changed = false
+	}
+	if !stale && !changed {
+		s.seen = obj
 		return false, o, nil
 	}
-	ref, act := s.do.Ref, s.plan.Acts[s.act]
 	stop := func(err error) (bool, remedy.Outcome, error) {
 		return false, s.ended(s.outcome(remedy.Stopped, "%v; this step changed nothing", err), obj), err
 	}
@@ -389,7 +574,8 @@ func (s *stepRun) again(ctx context.Context, obj *unstructured.Unstructured) (fr
 	}
 	for _, step := range now.Steps {
 		if step.Ref.Is(ref) && step.ResourceVersion != "" {
-			s.judged = step.ResourceVersion
+			// The picture was taken between this look and the next.
+			s.judged, s.seen = step.ResourceVersion, obj
 		}
 	}
 	return true, o, nil
@@ -404,6 +590,9 @@ func (s *stepRun) send(ctx context.Context, before *unstructured.Unstructured) (
 	}
 	s.attempts++
 	intent := remedy.Entry{Time: s.now(), Type: remedy.Intent, Act: s.act, Step: s.step, Attempt: s.attempts, Request: q.String(), Body: q.body}
+	if s.do.Verb == remedy.Evict && s.attempts > 1 {
+		intent.Body = nil // that of the first attempt, to the byte; there may be hundreds
+	}
 	if err := s.journal.Add(intent); err != nil {
 		s.attempts--
 		status := remedy.Error
@@ -436,6 +625,11 @@ func (s *stepRun) send(ctx context.Context, before *unstructured.Unstructured) (
 		return s.prove(ctx, before, a), true, nil
 	}
 	switch {
+	case s.do.Verb == remedy.Evict && budget(a) != "" && a.code == http.StatusTooManyRequests:
+		s.held, s.last = &a, budget(a)
+		return o, true, nil
+	case s.do.Verb == remedy.Evict && severalBudgets(a):
+		return s.refused(ctx, remedy.Rejected, before, "the API server evicts no pod that has several disruption budgets: %s", s.last), true, nil
 	case a.status != nil && recognized && refusal.Kind != admission.NoDryRun:
 		by := "the API server refused it"
 		if refusal.Name != "" {
@@ -510,22 +704,30 @@ func (s *stepRun) prove(ctx context.Context, before *unstructured.Unstructured, 
 		answer = nil
 	}
 	obj, err := s.look(ctx)
+	took := ""
+	if s.do.Verb == remedy.Evict {
+		took = "the API server took the eviction; "
+	}
 	switch {
 	case err != nil && answer != nil && shows(s.do, answer):
-		return s.ended(s.outcome(remedy.Done, "%s is %s, as the API server answered; it could not be read back: %v", ref, state(answer), err), answer)
+		return s.ended(s.outcome(remedy.Done, "%s is %s, as the API server answered; it could not be read back: %v", ref, stateOf(s.do, answer), err), answer)
+	case err != nil && s.do.Verb == remedy.Evict && a.status != nil && a.status.Status == metav1.StatusSuccess:
+		return s.outcome(remedy.Done, "%s%s could not be read back: %v", took, ref, err)
 	case err != nil:
 		return s.outcome(remedy.Open, "the API server says that it did it, and that could not be seen: %v; %s", err, s.howToLook())
+	case obj == nil && s.do.Change != nil:
+		return s.outcome(remedy.Open, "the API server says that it did it, and %s does not exist any more", ref)
 	case obj == nil:
-		return s.outcome(remedy.Done, "%s is gone", ref)
+		return s.outcome(remedy.Done, "%s%s is gone", took, ref)
 	case obj.GetUID() != ref.UID:
-		return s.outcome(remedy.Done, "%s with UID %s is gone; another object has the name now, with UID %s", ref, ref.UID, obj.GetUID())
+		return s.outcome(remedy.Done, "%s%s with UID %s is gone; another object has the name now, with UID %s", took, ref, ref.UID, obj.GetUID())
 	case shows(s.do, obj):
-		return s.ended(s.outcome(remedy.Done, "%s is %s", ref, state(obj)), obj)
+		return s.ended(s.outcome(remedy.Done, "%s%s is %s", took, ref, stateOf(s.do, obj)), obj)
 	case answer != nil && shows(s.do, answer) && obj.GetResourceVersion() != before.GetResourceVersion() && obj.GetResourceVersion() != s.left:
-		return s.ended(s.outcome(remedy.Done, "%s was %s, as the API server answered; somebody changed it since: it is %s", ref, state(answer), state(obj)), obj)
+		return s.ended(s.outcome(remedy.Done, "%s was %s, as the API server answered; somebody changed it since: it is %s", ref, stateOf(s.do, answer), stateOf(s.do, obj)), obj)
 	default:
 		return s.ended(s.outcome(remedy.Open, "the API server says that it did it, and a direct read shows that it did not: %s is %s; something between here and the API server does not tell the truth; %s",
-			ref, state(obj), s.howToLook()), obj)
+			ref, stateOf(s.do, obj), s.howToLook()), obj)
 	}
 }
 
@@ -575,6 +777,7 @@ func (s *stepRun) conflict(ctx context.Context, before *unstructured.Unstructure
 		return s.outcome(remedy.Error, "this step changed nothing: %s; and it could not be read since: %v", s.last, err), true
 	case obj == nil && before == nil && s.do.Verb == remedy.Create:
 	case obj == nil || before == nil || obj.GetUID() != before.GetUID() || obj.GetResourceVersion() != before.GetResourceVersion():
+		s.conflicts++
 		return remedy.Outcome{}, false
 	}
 	return s.refused(ctx, remedy.Rejected, before, "the API server refused it: %s", s.last), true

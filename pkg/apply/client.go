@@ -169,6 +169,9 @@ func (c *Client) do(ctx context.Context, q call) (reply, error) {
 	var s metav1.Status
 	if json.Unmarshal(a.body, &s) == nil && s.Kind == "Status" && s.APIVersion == "v1" {
 		a.status = &s
+		if a.code < http.StatusBadRequest && s.Status == metav1.StatusFailure && s.Code >= http.StatusBadRequest {
+			a.code = int(s.Code) // an eviction that several budgets forbid is "201 Created", with this in it
+		}
 	}
 	return a, nil
 }
@@ -181,7 +184,9 @@ func (c *Client) clusterNow() time.Time {
 	return c.now()
 }
 
-func (a reply) ok() bool { return a.code >= 200 && a.code <= 202 }
+func (a reply) ok() bool {
+	return a.code >= 200 && a.code <= 202 && (a.status == nil || a.status.Status != metav1.StatusFailure)
+}
 
 // says is what the server said, for people.
 func (a reply) says() string {

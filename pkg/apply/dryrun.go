@@ -26,7 +26,7 @@ func (c *Client) DryRun(ctx context.Context, plan remedy.Plan, gates Gates) []re
 	for i, act := range plan.Acts {
 		deleted := false // a step before this one deletes it
 		for k, s := range act.Steps {
-			a := c.dryRun(ctx, act, s, gates, deleted)
+			a := c.dryRun(ctx, act, k, gates, deleted)
 			a.Act, a.Step = i, k
 			out = append(out, a)
 			deleted = deleted || s.Verb == remedy.Delete && s.Grace != nil && *s.Grace == 0
@@ -35,12 +35,16 @@ func (c *Client) DryRun(ctx context.Context, plan remedy.Plan, gates Gates) []re
 	return out
 }
 
-func (c *Client) dryRun(ctx context.Context, act remedy.Act, s remedy.Step, gates Gates, deleted bool) remedy.Answer {
+func (c *Client) dryRun(ctx context.Context, act remedy.Act, at int, gates Gates, deleted bool) remedy.Answer {
+	s := act.Steps[at]
 	failed := func(err error) remedy.Answer {
 		return remedy.Answer{Said: remedy.Failed, Text: err.Error(), Next: "run it again: nothing was changed"}
 	}
-	if err := check(act, s); err != nil {
+	if err := checkAt(act, at); err != nil {
 		return remedy.Answer{Said: remedy.Failed, Text: err.Error()}
+	}
+	if s.OfBefore {
+		return remedy.Answer{Said: remedy.Untestable, Text: fmt.Sprintf("%s is not there before the step before creates it, so its deletion cannot be tried", s.Ref)}
 	}
 	var before *unstructured.Unstructured
 	if s.Verb != remedy.Create {
@@ -74,6 +78,11 @@ func (c *Client) dryRun(ctx context.Context, act remedy.Act, s remedy.Step, gate
 	out := remedy.Answer{Code: a.code, Text: a.says()}
 	if a.ok() {
 		return remedy.Answer{Said: remedy.Accepted, Code: a.code, After: after(s, before, a.object(), deleted)}
+	}
+	if s.Verb == remedy.Evict {
+		if out, known := heldBack(out, s, a); known {
+			return out
+		}
 	}
 	refusal, recognized := admission.Recognize(a.says())
 	if recognized {
@@ -129,6 +138,9 @@ func compare(s remedy.Step, obj *unstructured.Unstructured) (remedy.Answer, bool
 	switch {
 	case obj.GetUID() != s.Ref.UID:
 		return remedy.Answer{Said: remedy.Replaced, Text: (&Swapped{Ref: s.Ref, Now: obj.GetUID()}).Error()}, false
+	case s.Verb == remedy.Evict || s.Ref.Kind == snapshot.Node:
+		// A pod's status and a node's heartbeat change all the time. The guards run again where more than that did, and what is tried here was made anew for
+		// the object as it is.
 	case obj.GetResourceVersion() != s.ResourceVersion:
 		return remedy.Answer{
 			Said: remedy.Changed,
@@ -152,6 +164,10 @@ func (c *Client) moved(ctx context.Context, s remedy.Step, out remedy.Answer, ot
 	if a, ok := compare(s, obj); !ok {
 		a.Code = out.Code
 		return a
+	}
+	if s.Verb != remedy.Evict && obj.GetResourceVersion() != s.ResourceVersion {
+		out.Said, out.Next = remedy.Changed, "run it again: it was changed between the look and the dry run"
+		return out
 	}
 	out.Said = otherwise
 	return out
@@ -177,6 +193,10 @@ func after(s remedy.Step, before, answer *unstructured.Unstructured, deleted boo
 	switch {
 	case s.Verb == remedy.Create:
 		return "created"
+	case s.Verb == remedy.Evict:
+		return afterEviction(before)
+	case s.Change != nil && answer != nil && answer.GetUID() == s.Ref.UID:
+		return stateOf(s, answer)
 	case answer != nil && answer.GetUID() == s.Ref.UID:
 	case before == nil || s.Verb == remedy.Patch:
 		return ""
@@ -189,6 +209,43 @@ func after(s remedy.Step, before, answer *unstructured.Unstructured, deleted boo
 		return "gone"
 	}
 	return state(answer)
+}
+
+// afterEviction is how a pod is that was evicted. The answer to an eviction is not the pod.
+func afterEviction(pod *unstructured.Unstructured) string {
+	if pod == nil {
+		return ""
+	}
+	held := ""
+	if f := pod.GetFinalizers(); len(f) > 0 {
+		held = ", and held by finalizers " + strings.Join(f, ", ")
+	}
+	grace, found, _ := unstructured.NestedInt64(pod.Object, "spec", "terminationGracePeriodSeconds")
+	if !found {
+		return "being deleted" + held
+	}
+	return fmt.Sprintf("being deleted, with a grace period of %d s%s", grace, held)
+}
+
+// heldBack puts into words what disruption budgets say to an eviction; false where the answer is about something else.
+func heldBack(out remedy.Answer, s remedy.Step, a reply) (remedy.Answer, bool) {
+	words := budget(a)
+	switch {
+	case severalBudgets(a):
+		out.Said, out.By = remedy.Refused, "its disruption budgets: several select the pod"
+		out.Next = fmt.Sprintf("leave one of them: kubectl get poddisruptionbudgets -n %s", s.Ref.Namespace)
+		return out, true
+	case words == "":
+		return out, false
+	}
+	out.Said, out.Text, out.By = remedy.Refused, words, "a PodDisruptionBudget"
+	if name := budgetName(a); name != "" {
+		out.By = fmt.Sprintf("PodDisruptionBudget %s/%s", s.Ref.Namespace, name)
+	}
+	if a.code == http.StatusTooManyRequests {
+		out.Said, out.Next = remedy.Held, fmt.Sprintf("it is asked for again every %d s until the time is over", int(evictWait.Seconds()))
+	}
+	return out, true
 }
 
 // rbac tells a refusal of the authorizer from one of admission: both are 403, and the authorizer's names the user

@@ -99,6 +99,15 @@ func (e *Taken) Error() string {
 	return fmt.Sprintf("%s exists, with UID %s: the name is taken, and nothing was created", e.Ref, e.UID)
 }
 
+// Vanished says that an object that was to be changed does not exist any more.
+type Vanished struct {
+	Ref snapshot.Ref
+}
+
+func (e *Vanished) Error() string {
+	return fmt.Sprintf("%s with UID %s does not exist any more, so it cannot be changed", e.Ref, e.Ref.UID)
+}
+
 // Interrupted says that the person, or a time limit of theirs, ended the run before it was through.
 type Interrupted struct {
 	Cause error

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -21,6 +22,9 @@ import (
 // ErrNoTicket is returned, wrapped, for a request that the gate refused. It never left the process.
 var ErrNoTicket = errors.New("refused: no journal entry stands for this request")
 
+// subEviction is the subresource of a pod that evicts it.
+const subEviction = "eviction"
+
 // Requests larger than this are no business of this tool: etcd takes objects of 1.5 MiB, and the API server bodies of 3 MiB.
 const maxBody = 3 << 20
 
@@ -28,6 +32,7 @@ const maxBody = 3 << 20
 //   - GET and HEAD of one object of a kind that a snapshot can hold, whose data is anybody's business,
 //   - questions of a user about themselves: selfsubjectaccessreviews, selfsubjectreviews,
 //   - DELETE, PATCH and POST of such an object with dryRun=All, not of a subresource,
+//   - POST of the eviction of a pod with dryRun=All, in the parameters and in the body,
 //   - the one request that a ticket stands for, once.
 //
 // It stands directly before the connection, below all that adds credentials.
@@ -154,6 +159,10 @@ func (g *gate) check(r *http.Request, body []byte) error {
 // harmless says why a request that claims to be a dry run may not be one; empty where it is.
 func (g *gate) harmless(c call, query url.Values) string {
 	where, ok := g.parse(c.path)
+	if pod, evicts := strings.CutSuffix(c.path, "/"+subEviction); !ok && evicts && c.method == http.MethodPost {
+		where, ok = g.parse(pod)
+		return harmlessEviction(where, ok, c, query)
+	}
 	for k, v := range query {
 		switch {
 		case k == "dryRun" && slices.Equal(v, []string{metav1.DryRunAll}):
@@ -182,6 +191,29 @@ func (g *gate) harmless(c call, query url.Values) string {
 		}
 	default:
 		return "not a dry run that this client makes"
+	}
+	return ""
+}
+
+// harmlessEviction says the same of an eviction. The body decides what is deleted, and the parameter what webhooks are told: both have to say it.
+func harmlessEviction(where place, ok bool, c call, query url.Values) string {
+	var e policyv1.Eviction
+	switch {
+	case !ok || where.info.Kind != snapshot.Pod || where.name == "" || c.contentType != contentJSON:
+		return "not an eviction that this client makes"
+	case len(query) != 1 || !slices.Equal(query["dryRun"], []string{metav1.DryRunAll}):
+		return "a dry run of an eviction with other parameters"
+	case json.Unmarshal(c.body, &e) != nil:
+		return "its body cannot be read"
+	}
+	again, err := json.Marshal(&e)
+	switch {
+	case err != nil || !bytes.Equal(again, c.body):
+		return "its body can be read in two ways"
+	case e.APIVersion != "policy/v1" || e.Kind != "Eviction" || e.Namespace != where.namespace || e.Name != where.name:
+		return "its body is not about the eviction of that pod"
+	case e.DeleteOptions == nil || !slices.Equal(e.DeleteOptions.DryRun, []string{metav1.DryRunAll}):
+		return "its parameters say dryRun and its body does not"
 	}
 	return ""
 }

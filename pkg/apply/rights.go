@@ -45,8 +45,11 @@ func (c *Client) Rights(ctx context.Context, steps []remedy.Step) (Rights, error
 		q := authorizationv1.ResourceAttributes{
 			Verb: verb, Group: info.GVR.Group, Version: info.GVR.Version, Resource: info.GVR.Resource, Namespace: ref.Namespace, Name: ref.Name,
 		}
-		if verb == string(remedy.Create) {
+		switch verb {
+		case string(remedy.Create):
 			q.Name = "" // RBAC cannot know the name of what does not exist
+		case string(remedy.Evict):
+			q.Verb, q.Subresource = "create", subEviction
 		}
 		if seen[q] {
 			return nil

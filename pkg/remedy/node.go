@@ -131,12 +131,17 @@ func (c *NodeCase) Of(fates ...Fate) []NodePod {
 	return out
 }
 
-// Movers lists the pods that somebody makes again elsewhere, so that they need room there.
+// Movers lists the pods that somebody makes again elsewhere, so that they need room there. Of a pod that is being deleted only a StatefulSet waits for its
+// end (pkg/controller/statefulset); a ReplicaSet, a ReplicationController and a Job have made another by then, which is counted by itself.
 func (c *NodeCase) Movers() []*corev1.Pod {
 	var out []*corev1.Pod
 	for _, p := range c.Of(Evicted, Dropped, WithOwner) {
-		if k := p.Case.standing().kindOfController(); k != "" && k != "DaemonSet" && k != "Node" {
-			out = append(out, p.Case.Pod.Object)
+		obj := p.Case.Pod.Object
+		switch k := p.Case.standing().kindOfController(); {
+		case k == "", k == "DaemonSet", k == "Node":
+		case obj.DeletionTimestamp != nil && slices.Contains([]string{"ReplicaSet", "ReplicationController", "Job"}, k):
+		default:
+			out = append(out, obj)
 		}
 	}
 	return out

@@ -84,7 +84,16 @@ func Rebase(step Step, obj metav1.Object) (Step, error) {
 	if obj.GetUID() != step.Ref.UID {
 		return step, fmt.Errorf("%s has UID %s, and the plan is for %s: %w", step.Ref, obj.GetUID(), step.Ref.UID, ErrReplaced)
 	}
-	if step.Verb == Patch {
+	switch {
+	case step.Verb == Evict && obj.GetDeletionTimestamp() != nil:
+		return step, ErrNothingLeft
+	case step.Verb == Patch && step.Change != nil:
+		patch, left, err := NodePatch(obj, *step.Change)
+		if err != nil {
+			return step, err
+		}
+		step.Patch, step.Change = patch, &left
+	case step.Verb == Patch:
 		build := takeOff
 		if step.PutsBack {
 			build = putOn

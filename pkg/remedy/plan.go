@@ -215,7 +215,9 @@ const (
 	Replaced   Said = "replaced" // another object has its name
 	Changed    Said = "changed"  // it is not as it was planned on
 	Untestable Said = "cannot be tested"
-	Failed     Said = "failed" // no answer, or none that tells
+	// Held is of an eviction that a disruption budget does not allow now, and may allow later: it is asked for again.
+	Held   Said = "held by a budget"
+	Failed Said = "failed" // no answer, or none that tells
 )
 
 // Status is how a step, an act or a run ended.

@@ -46,6 +46,7 @@ func UndoPlan(h History, p *Picture, cluster Cluster) (Plan, error) {
 	}
 	steps := h.Steps()
 	var stays []error
+	var made []string // pods of a node that their controllers make again
 	for i, old := range h.Plan.Acts {
 		u := undoing{h: h, p: p, index: i, old: old}
 		for _, s := range steps {
@@ -54,8 +55,20 @@ func UndoPlan(h History, p *Picture, cluster Cluster) (Plan, error) {
 			}
 		}
 		act, err := u.act()
+		if errors.Is(err, errWithNode) {
+			continue
+		}
+		if h.aboutNode() && old.Target.Kind == snapshot.Pod {
+			var again madeAgainError
+			if errors.As(err, &again) {
+				made = append(made, old.Target.Namespace+"/"+old.Target.Name)
+			}
+			if errors.As(err, &again) || errors.Is(err, errNotDone) {
+				continue
+			}
+		}
 		if err == nil && slices.ContainsFunc(plan.Acts, func(a Act) bool {
-			return a.Target.Namespace == act.Target.Namespace && a.Target.Name == act.Target.Name
+			return a.Target.Kind == act.Target.Kind && a.Target.Namespace == act.Target.Namespace && a.Target.Name == act.Target.Name
 		}) {
 			err = errors.New("its journal names it twice")
 		}
@@ -68,7 +81,17 @@ func UndoPlan(h History, p *Picture, cluster Cluster) (Plan, error) {
 	if len(h.Plan.Acts) == 0 {
 		return Plan{}, errors.New("its journal holds no act")
 	}
+	if h.DeletesNode("") {
+		acts, again := undoing{h: h, p: p}.keptPods()
+		plan.Acts, made = append(plan.Acts, acts...), append(made, again...)
+	}
+	if len(made) > 0 {
+		stays = append(stays, fmt.Errorf("%s: the controllers of these pods make others", some(made)))
+	}
 	if len(plan.Acts) == 0 {
+		if len(stays) == 0 {
+			return Plan{}, errNotDone
+		}
 		return Plan{}, errors.Join(stays...)
 	}
 	if v, ok := sameCluster(h.Plan.Cluster, cluster); ok {
@@ -105,10 +128,14 @@ type undoing struct {
 	index int
 	old   Act
 	steps []StepStory
+	raw   json.RawMessage // the object as it was, where the journal does not have it beside the act
 }
 
 func (u undoing) act() (Act, error) {
 	t := u.old.Target
+	if t.Kind == snapshot.Node {
+		return u.node()
+	}
 	if t.Kind != snapshot.Pod || t.Name == "" || t.Namespace == "" || t.UID == "" {
 		return Act{}, errors.New("its journal does not name a pod with its UID")
 	}
@@ -127,7 +154,7 @@ func (u undoing) act() (Act, error) {
 	case done+open == 0 && slices.ContainsFunc(u.steps, func(s StepStory) bool { return s.Status == Already }):
 		return Act{}, errors.New("somebody else had done it before: it is not this tool's to take back")
 	case done+open == 0:
-		return Act{}, errors.New("nothing of it was done")
+		return Act{}, errNotDone
 	case now != nil && now.UID != t.UID:
 		return Act{}, fmt.Errorf("the name is taken by another pod (UID %s, made %s): by hand, by a controller, or by an earlier undo", now.UID, now.CreationTimestamp.UTC().Format("2006-01-02 15:04:05"))
 	case now != nil && now.DeletionTimestamp != nil:
@@ -183,7 +210,7 @@ func (u undoing) create(has snapshot.Presence, open bool) (Act, error) {
 		return Act{}, err
 	case slices.ContainsFunc(pod.OwnerReferences, func(o metav1.OwnerReference) bool { return o.Controller != nil && *o.Controller }):
 		o := metav1.GetControllerOf(pod)
-		return Act{}, fmt.Errorf("its controller (%s %s) makes another pod", o.Kind, o.Name)
+		return Act{}, madeAgainError{fmt.Errorf("its controller (%s %s) makes another pod", o.Kind, o.Name)}
 	case pod.Annotations[corev1.MirrorPodAnnotationKey] != "":
 		return Act{}, errors.New("it was the mirror of a static pod: its kubelet shows it anew by itself")
 	case u.p.S.Has(snapshot.Namespace, "", t.Namespace) == snapshot.Absent:
@@ -268,15 +295,7 @@ func (u undoing) owners(obj metav1.Object, names []string) []Verdict {
 
 // manifest is the pod as the journal has it last, and what of it can be created.
 func (u undoing) manifest() (*corev1.Pod, json.RawMessage, error) {
-	var raw json.RawMessage
-	if u.index < len(u.h.Objects) {
-		raw = u.h.Objects[u.index]
-	}
-	for _, e := range u.h.Entries {
-		if e.Type == Replan && e.Act == u.index && len(e.Object) > 0 {
-			raw = e.Object
-		}
-	}
+	raw := u.kept()
 	if len(bytes.TrimSpace(raw)) == 0 || bytes.Equal(bytes.TrimSpace(raw), []byte("null")) {
 		return nil, nil, errors.New("its journal does not hold the pod as it was")
 	}
@@ -290,6 +309,20 @@ func (u undoing) manifest() (*corev1.Pod, json.RawMessage, error) {
 	}
 	clean, err := cleaned(raw, pod)
 	return pod, clean, err
+}
+
+// kept is the object of the act as the journal has it last.
+func (u undoing) kept() json.RawMessage {
+	raw := u.raw
+	if u.index >= 0 && u.index < len(u.h.Objects) && raw == nil {
+		raw = u.h.Objects[u.index]
+	}
+	for _, e := range u.h.Entries {
+		if e.Type == Replan && e.Act == u.index && len(e.Object) > 0 {
+			raw = e.Object
+		}
+	}
+	return raw
 }
 
 // isPod tells whether what was read as a pod is one: by what it calls itself, where it does, and by its having a container, which nothing else has.

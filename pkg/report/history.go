@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/remedy"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 )
@@ -68,6 +70,8 @@ type Run struct {
 	Plan    remedy.Plan `json:"plan"`
 	// Objects are the objects as they were, one for each act; null where the act created one.
 	Objects []json.RawMessage `json:"objects"`
+	// Kept are objects that went with what was changed: the pods of a Node that was deleted.
+	Kept    []json.RawMessage `json:"kept,omitempty"`
 	Entries []remedy.Entry    `json:"entries"`
 	// FindOut are commands that tell what became of the steps of which the journal does not know.
 	FindOut []string `json:"findOut,omitempty"`
@@ -87,7 +91,7 @@ func NewHistory(now time.Time, dir string, runs []remedy.History, unread []Skipp
 func NewRun(now time.Time, h remedy.History, runs []remedy.History) *Run {
 	out := &Run{
 		APIVersion: APIVersion, Kind: remedy.KindRun, TakenAt: now.UTC(), Path: h.Path, Summary: summary(h, undoneBy(runs)[h.ID]), Version: h.Version, Args: h.Args,
-		Who: h.Who, Plan: h.Plan, Objects: append([]json.RawMessage{}, h.Objects...), Entries: append([]remedy.Entry{}, h.Entries...),
+		Who: h.Who, Plan: h.Plan, Objects: append([]json.RawMessage{}, h.Objects...), Kept: slices.Clone(h.Kept), Entries: append([]remedy.Entry{}, h.Entries...),
 	}
 	for _, s := range h.Steps() {
 		if s.Status == remedy.Open && s.Plan != nil {
@@ -103,7 +107,7 @@ func NewRun(now time.Time, h remedy.History, runs []remedy.History) *Run {
 func (r *Run) History() remedy.History {
 	return remedy.History{
 		Record: remedy.Record{
-			APIVersion: r.APIVersion, Kind: r.Kind, ID: r.Summary.ID, Time: r.Summary.Time, Version: r.Version, Args: r.Args, Who: r.Who, Plan: r.Plan, Objects: r.Objects,
+			APIVersion: r.APIVersion, Kind: r.Kind, ID: r.Summary.ID, Time: r.Summary.Time, Version: r.Version, Args: r.Args, Who: r.Who, Plan: r.Plan, Objects: r.Objects, Kept: r.Kept,
 		},
 		Entries: r.Entries, Torn: r.Summary.Torn, Path: r.Path,
 	}
@@ -174,15 +178,34 @@ func quoted(s string) string {
 }
 
 // Manifests are the objects that a run kept, as kubectl create takes them: without what the API server, and nobody else, sets. Pods are as an undo creates
-// them.
+// them. A Node is there once, as it was before the run touched it, with managedFields, which a restore goes by. Of the pods that went with it there are
+// those that no controller makes again.
 func (r *Run) Manifests() ([]json.RawMessage, error) {
 	var out []json.RawMessage
-	for i, raw := range r.Objects {
+	var nodes []string
+	for i, raw := range slices.Concat(r.Objects, r.Kept) {
 		var obj map[string]any
 		if err := json.Unmarshal(raw, &obj); err != nil {
 			return nil, fmt.Errorf("object %d of run %s: %w", i, r.Summary.ID, err)
 		}
 		if obj == nil { // the act created it
+			continue
+		}
+		meta, _ := obj["metadata"].(map[string]any)
+		if obj["kind"] == string(snapshot.Node) && obj["apiVersion"] == "v1" {
+			name, _ := meta["name"].(string)
+			if slices.Contains(nodes, name) {
+				continue
+			}
+			nodes = append(nodes, name)
+			clean, err := remedy.NodeManifest(raw, true)
+			if err != nil {
+				return nil, fmt.Errorf("object %d of run %s: %w", i, r.Summary.ID, err)
+			}
+			out = append(out, clean)
+			continue
+		}
+		if i >= len(r.Objects) && !alone(meta) {
 			continue
 		}
 		if obj["kind"] == string(snapshot.Pod) && obj["apiVersion"] == "v1" {
@@ -194,7 +217,7 @@ func (r *Run) Manifests() ([]json.RawMessage, error) {
 			continue
 		}
 		delete(obj, "status")
-		if meta, ok := obj["metadata"].(map[string]any); ok {
+		if meta != nil {
 			for _, field := range []string{
 				"uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "managedFields", "selfLink",
 			} {
@@ -208,4 +231,17 @@ func (r *Run) Manifests() ([]json.RawMessage, error) {
 		out = append(out, clean)
 	}
 	return out, nil
+}
+
+// alone tells whether nobody makes the object again: it has no controller, and no kubelet shows it from a file.
+func alone(meta map[string]any) bool {
+	notes, _ := meta["annotations"].(map[string]any)
+	if _, mirror := notes[corev1.MirrorPodAnnotationKey]; mirror {
+		return false
+	}
+	owners, _ := meta["ownerReferences"].([]any)
+	return !slices.ContainsFunc(owners, func(o any) bool {
+		owner, _ := o.(map[string]any)
+		return owner["controller"] == true
+	})
 }

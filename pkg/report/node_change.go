@@ -41,15 +41,7 @@ type NodeFixPod struct {
 }
 
 // Leftover is an object that stays after the Node object is gone.
-type Leftover struct {
-	Ref snapshot.Ref `json:"ref"`
-	// Held says what holds it.
-	Held string `json:"held"`
-	// By says who will end it and until when, where somebody will.
-	By string `json:"by,omitempty"`
-	// Command deals with it, guarded.
-	Command string `json:"command,omitempty"`
-}
+type Leftover = remedy.Leftover
 
 // HostStep is one thing to do on the machine.
 type HostStep = remedy.HostStep

@@ -36,12 +36,15 @@ type limits struct {
 	volumes    int // VolumeAttachments kept whole
 	events     int // events of one namespace
 	eventGets  int // objects whose events are asked for one by one
+	roomPods   int // pods of all nodes up to which, and of one namespace, they are read for Query.Room
+	roomNodes  int // nodes read for Query.Room where there are more
 }
 
 func defaultLimits() limits {
 	return limits{
 		small: 500, request: 20, pending: 5000, candidates: 10000, witnesses: 3000, nodes: 200,
 		gets: 60, lists: 60, volumes: 5000, events: 5000, eventGets: 40,
+		roomPods: 20000, roomNodes: 60,
 	}
 }
 
@@ -67,6 +70,7 @@ func load(ctx context.Context, b Backend, q Query, l limits) (*snapshot.Snapshot
 		return nil, err
 	}
 	p.all(func() { p.readPods(ctx) }, func() { p.readObjects(ctx) })
+	p.readRoom(ctx)
 	p.readReferences(ctx)
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("reading the cluster: %w", context.Cause(ctx))
@@ -112,6 +116,7 @@ type refusal struct {
 }
 
 func newPlan(b Backend, q Query, l limits, now time.Time) *plan {
+	q.Nodes = slices.Concat(q.Nodes, q.Room)
 	n := q.Concurrency
 	if n <= 0 {
 		n = defaultConcurrency
@@ -121,6 +126,10 @@ func newPlan(b Backend, q Query, l limits, now time.Time) *plan {
 		slots: make(chan struct{}, n), pods: newPodSet(l), builder: snapshot.NewBuilder(),
 		refused: map[refusal]bool{}, suspect: map[string]int{}, words: map[string]bool{},
 		nodes: map[string]*corev1.Node{}, renewed: map[string]time.Time{}, read: map[string]bool{}, deleted: names{},
+	}
+	if len(q.Room) > 0 {
+		q.Needs = slices.Concat(q.Needs, RightsOfRoom())
+		p.pods.wantWhole(q.Room)
 	}
 	for _, k := range slices.Concat(Trunk(), q.Needs) {
 		p.needs[k] = true

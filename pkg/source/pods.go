@@ -276,7 +276,8 @@ type podSet struct {
 }
 
 type nodePods struct {
-	maxWitnesses   int // healthy pods kept; -1 = all
+	maxWitnesses   int  // healthy pods kept; -1 = all
+	whole          bool // whatever the bounds are, all of its pods are kept: see readRoom
 	candidates     int
 	witnesses      []*corev1.Pod
 	lostCandidates int
@@ -293,6 +294,16 @@ func (s *podSet) want(nodes []string, witnesses int) {
 	defer s.mu.Unlock()
 	for _, n := range nodes {
 		s.node(n).maxWitnesses = witnesses
+	}
+}
+
+// wantWhole makes every pod of the nodes worth keeping, whatever the bounds are.
+func (s *podSet) wantWhole(nodes []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range nodes {
+		pods := s.node(n)
+		pods.whole, pods.lostCandidates, pods.lostWitnesses = true, 0, 0
 	}
 }
 
@@ -324,6 +335,24 @@ func (s *podSet) has(n types.NamespacedName) bool {
 	return s.pods[n] != nil
 }
 
+// keep keeps a pod without asking whether it is worth it, unless it is there already.
+func (s *podSet) keep(pod *corev1.Pod) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if key := nameOf(pod); s.pods[key] == nil {
+		s.pods[key] = pod
+	}
+}
+
+// forget makes nothing of what was lost, because all of it is read again.
+func (s *podSet) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range s.nodes {
+		n.lostCandidates, n.lostWitnesses = 0, 0
+	}
+}
+
 // addNamed keeps a pod that was asked for, whatever its state.
 func (s *podSet) addNamed(pod *corev1.Pod) {
 	s.mu.Lock()
@@ -349,12 +378,12 @@ func (s *podSet) add(pod *corev1.Pod) bool {
 		most = s.limits.pending
 	}
 	switch {
-	case stuck && (most < 0 || n.candidates < most):
+	case stuck && (most < 0 || n.candidates < most || n.whole):
 		n.candidates++
 	case stuck:
 		n.lostCandidates++
 		return false
-	case s.everyNode || n.maxWitnesses < 0:
+	case s.everyNode || n.whole || n.maxWitnesses < 0:
 	case n.maxWitnesses == 0:
 		return false // nobody asked for this node
 	default:

@@ -60,13 +60,15 @@ func (p *plan) readReferences(ctx context.Context) {
 		return
 	}
 	p.say("reading what %d pods refer to", len(pods))
+	moving := p.withMoving(pods)
 	p.all(
-		func() { p.readOwners(ctx, pods) },
-		func() { p.readVolumes(ctx, pods) },
+		func() { p.readOwners(ctx, moving) },
+		func() { p.readVolumes(ctx, moving) },
 		func() { p.readConfig(ctx, pods) },
 		func() { p.readResourceClaims(ctx, pods) },
 		func() { p.readWebhooks(ctx) },
-		func() { p.readNamespaces(ctx, pods) },
+		func() { p.readNamespaces(ctx, moving) },
+		func() { p.readRoomKinds(ctx) },
 		func() { p.readEvents(ctx, pods) },
 	)
 	p.readFinalizerOwners(ctx, pods)
@@ -212,7 +214,7 @@ func (p *plan) keepAttachments(list []*storagev1.VolumeAttachment, err error, vo
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all := len(list) <= p.limits.volumes
+	all := len(list) <= p.limits.volumes || len(p.query.Room) > 0
 	for _, a := range list {
 		pv := a.Spec.Source.PersistentVolumeName
 		if all || p.suspect[a.Spec.NodeName] > 0 || a.DeletionTimestamp != nil || (pv != nil && volumes[types.NamespacedName{Name: *pv}]) {

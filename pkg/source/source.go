@@ -23,6 +23,9 @@ type Query struct {
 	FieldSelector string
 	// Nodes are read in full, with everything about them, even where nothing on them looks stuck.
 	Nodes []string
+	// Room names nodes whose pods have to move. They are read in full, as Nodes are, and so is what tells whether the others have room for their
+	// pods: see package room.
+	Room []string
 	// Needs are the kinds that the causes in use look at. Others are not read, beyond the trunk's own
 	// (pods, nodes, node leases, ReplicaSets for owners, volumes for what pods share).
 	Needs []snapshot.Kind

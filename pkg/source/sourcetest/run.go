@@ -139,6 +139,7 @@ func Queries() map[string]source.Query {
 		"by labels":                {LabelSelector: "app=cart", Needs: all},
 		"by fields":                {FieldSelector: "spec.nodeName=node-b", Needs: all},
 		"a healthy node":           {Nodes: []string{"node-a"}, Needs: all},
+		"a node whose pods move":   {Room: []string{"node-a"}, Needs: all},
 		"objects":                  {Objects: true, Needs: all},
 		"objects of one namespace": {Namespace: "shop", Objects: true, Needs: all},
 	}

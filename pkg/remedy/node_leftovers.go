@@ -1,0 +1,75 @@
+package remedy
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/finalizer"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
+)
+
+// Leftover is an object that stays after the Node object is gone.
+type Leftover struct {
+	Ref snapshot.Ref `json:"ref"`
+	// Held says what holds it.
+	Held string `json:"held"`
+	// By says who will end it and until when, where somebody will.
+	By string `json:"by,omitempty"`
+	// Command deals with it, guarded.
+	Command string `json:"command,omitempty"`
+}
+
+// Leftovers are what the deletion of a Node object left in the picture: pods that are still bound to it, and volumes that are still attached.
+func Leftovers(c *NodeCase) []Leftover {
+	var out []Leftover
+	for _, p := range c.Pods {
+		obj, ref := p.Case.Pod.Object, p.Case.Pod.Ref
+		l := Leftover{Ref: ref}
+		switch {
+		case p.Fate == Remains:
+			continue
+		case len(obj.Finalizers) > 0:
+			l.Held = "held by " + finalPhrase(obj.Finalizers)
+			for _, o := range p.Case.Owners {
+				l.By = fmt.Sprintf("%s of %s is %s: %s", o.Finalizer, orNone(o.Name), o.Alive, o.Why)
+				if o.Alive == finalizer.Gone {
+					break
+				}
+			}
+			l.Command = fmt.Sprintf("kubectl stuck fix pod %s -n %s --finalizers", quote(ref.Name), quote(ref.Namespace))
+		default:
+			l.Held = "bound to the Node object that is gone"
+			l.By = podGC
+			l.Command = fmt.Sprintf("kubectl stuck fix pod %s -n %s --force", quote(ref.Name), quote(ref.Namespace))
+		}
+		out = append(out, l)
+	}
+	for _, va := range c.S.VolumeAttachments() {
+		if va.Spec.NodeName != c.Ref.Name {
+			continue
+		}
+		l := Leftover{Ref: refOf(snapshot.VolumeAttachment, va), Held: "a volume is attached to the node"}
+		if va.Spec.Source.PersistentVolumeName != nil {
+			l.Held = fmt.Sprintf("PersistentVolume %s is attached to the node", *va.Spec.Source.PersistentVolumeName)
+		}
+		// reconciler.go of pkg/controller/volume/attachdetach waits maxWaitForUnmountDuration (6 minutes, attach_detach_controller.go) for a node that
+		// does not say that it unmounted, unless the node has the taint of one that is out of service.
+		l.By = "the attach-detach controller has it detached, at the latest 6 minutes after the last pod that used it is gone"
+		if va.DeletionTimestamp != nil {
+			l.By = fmt.Sprintf("the CSI attacher of %s is to finish it, and takes its finalizer off then", va.Spec.Attacher)
+			if va.Status.DetachError != nil {
+				l.Held += ", and detaching failed: " + va.Status.DetachError.Message
+			}
+		}
+		l.Command = fmt.Sprintf("kubectl get volumeattachment %s -o yaml", quote(va.Name))
+		out = append(out, l)
+	}
+	if lease := c.S.NodeLease(c.Ref.Name); lease != nil && c.Facts.Exists == snapshot.Absent {
+		out = append(out, Leftover{
+			Ref: snapshot.Ref{Kind: snapshot.Lease, Namespace: corev1.NamespaceNodeLease, Name: lease.Name, UID: lease.UID}, Held: "the lease of the node is still there",
+			By: "garbage collection, because the Node object owns it; a kubelet that still runs makes it again every 10s",
+		})
+	}
+	return out
+}

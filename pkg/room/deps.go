@@ -1,7 +1,0 @@
-package room
-
-import (
-	_ "k8s.io/component-helpers/resource"
-	_ "k8s.io/component-helpers/scheduling/corev1"
-	_ "k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
-)
