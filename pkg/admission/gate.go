@@ -6,6 +6,7 @@ import (
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 )
@@ -141,15 +142,12 @@ func (c *Chain) mutatingWebhooks(r request) []Gate {
 		ref := snapshot.Ref{Kind: snapshot.MutatingWebhookConfiguration, Name: config.Name, UID: config.UID}
 		for i := range config.Webhooks {
 			w := &config.Webhooks[i]
-			asks, sure := r.matches(criteria{rules: w.Rules, namespace: w.NamespaceSelector, object: w.ObjectSelector})
-			if !asks {
-				continue
+			if g, ok := c.webhook(r, ref, i, hook{
+				w.Name, w.ClientConfig, w.Rules, w.NamespaceSelector, w.ObjectSelector, w.MatchConditions, w.FailurePolicy, w.TimeoutSeconds, w.SideEffects,
+			}); ok {
+				g.Kind, g.Mutates = MutatingWebhook, true
+				out = append(out, g)
 			}
-			out = append(out, Gate{
-				Kind: MutatingWebhook, Ref: ref, Name: w.Name, Host: hostOf(w.ClientConfig), Fail: fails(w.FailurePolicy), Mutates: true, Denies: true,
-				Sure: sure && len(w.MatchConditions) == 0, Conditions: conditions(w.MatchConditions),
-				Backend: c.server(ref, i, w.Name, w.ClientConfig), TimeoutSeconds: timeout(w.TimeoutSeconds), SideEffects: sideEffects(w.SideEffects),
-			})
 		}
 	}
 	return out
@@ -161,18 +159,40 @@ func (c *Chain) validatingWebhooks(r request) []Gate {
 		ref := snapshot.Ref{Kind: snapshot.ValidatingWebhookConfiguration, Name: config.Name, UID: config.UID}
 		for i := range config.Webhooks {
 			w := &config.Webhooks[i]
-			asks, sure := r.matches(criteria{rules: w.Rules, namespace: w.NamespaceSelector, object: w.ObjectSelector})
-			if !asks {
-				continue
+			if g, ok := c.webhook(r, ref, i, hook{
+				w.Name, w.ClientConfig, w.Rules, w.NamespaceSelector, w.ObjectSelector, w.MatchConditions, w.FailurePolicy, w.TimeoutSeconds, w.SideEffects,
+			}); ok {
+				g.Kind = ValidatingWebhook
+				out = append(out, g)
 			}
-			out = append(out, Gate{
-				Kind: ValidatingWebhook, Ref: ref, Name: w.Name, Host: hostOf(w.ClientConfig), Fail: fails(w.FailurePolicy), Denies: true,
-				Sure: sure && len(w.MatchConditions) == 0, Conditions: conditions(w.MatchConditions),
-				Backend: c.server(ref, i, w.Name, w.ClientConfig), TimeoutSeconds: timeout(w.TimeoutSeconds), SideEffects: sideEffects(w.SideEffects),
-			})
 		}
 	}
 	return out
+}
+
+// hook is what webhooks of both kinds have.
+type hook struct {
+	name              string
+	config            admissionv1.WebhookClientConfig
+	rules             []admissionv1.RuleWithOperations
+	namespace, object *metav1.LabelSelector
+	conditions        []admissionv1.MatchCondition
+	fail              *admissionv1.FailurePolicyType
+	timeout           *int32
+	sideEffects       *admissionv1.SideEffectClass
+}
+
+// webhook is the gate of the nth webhook of a configuration; false where it is not asked about the request.
+func (c *Chain) webhook(r request, ref snapshot.Ref, n int, h hook) (Gate, bool) {
+	asks, sure := r.matches(criteria{rules: h.rules, namespace: h.namespace, object: h.object})
+	if !asks {
+		return Gate{}, false
+	}
+	return Gate{
+		Ref: ref, Name: h.name, Host: hostOf(h.config), Fail: fails(h.fail), Denies: true,
+		Sure: sure && len(h.conditions) == 0, Conditions: conditions(h.conditions),
+		Backend: c.server(ref, n, h.name, h.config), TimeoutSeconds: timeout(h.timeout), SideEffects: sideEffects(h.sideEffects),
+	}, true
 }
 
 // Webhooks lists the webhooks of the name in every configuration, whatever they are asked about; so none is Sure. The API server names a webhook

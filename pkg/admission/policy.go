@@ -20,40 +20,20 @@ func (c *Chain) mutatingPolicies(r request) []Gate {
 	var out []Gate
 	bindings := c.s.MutatingPolicyBindings()
 	for _, p := range c.s.MutatingPolicies() {
-		sees, sure := r.resources(p.Spec.MatchConstraints)
-		if !sees {
-			continue
-		}
-		noKind := c.maybeNotServed(p.Spec.ParamKind)
-		var elsewhere []Gate // no binding is about the request; if the kind is not served, the policy fails as a whole
-		for _, b := range bindings {
-			if b.Spec.PolicyName != p.Name {
-				continue
-			}
-			bound, boundSure := true, true
-			if b.Spec.MatchResources != nil {
-				bound, boundSure = r.resources(b.Spec.MatchResources)
-			}
-			if !bound && !noKind {
-				continue
-			}
-			g := Gate{
+		q := policy{
+			gate: Gate{
 				Kind: MutatingPolicy, Ref: snapshot.Ref{Kind: snapshot.MutatingAdmissionPolicy, Name: p.Name, UID: p.UID},
-				Binding: snapshot.Ref{Kind: snapshot.MutatingAdmissionPolicyBinding, Name: b.Name, UID: b.UID},
-				Name:    p.Name, Fail: fails(p.Spec.FailurePolicy), Mutates: true,
-				Sure: sure && boundSure && len(p.Spec.MatchConditions) == 0, Conditions: conditions(p.Spec.MatchConditions),
-			}
-			var applies bool
-			if g.Backend, applies = c.params(r, g, p.Spec.ParamKind, b.Spec.ParamRef); applies {
-				g.Sure = g.Sure && g.Backend.State != Unknown
-				if !bound {
-					elsewhere = append(elsewhere[:0], g)
-					continue
-				}
-				out, elsewhere, noKind = append(out, g), nil, false
+				Name: p.Name, Fail: fails(p.Spec.FailurePolicy), Mutates: true, Conditions: conditions(p.Spec.MatchConditions),
+			},
+			where: p.Spec.MatchConstraints, param: p.Spec.ParamKind,
+		}
+		for _, b := range bindings {
+			if b.Spec.PolicyName == p.Name {
+				ref := snapshot.Ref{Kind: snapshot.MutatingAdmissionPolicyBinding, Name: b.Name, UID: b.UID}
+				q.bindings = append(q.bindings, binding{ref: ref, where: b.Spec.MatchResources, param: b.Spec.ParamRef})
 			}
 		}
-		out = append(out, elsewhere...)
+		out = append(out, c.pairs(r, q)...)
 	}
 	return out
 }
@@ -63,42 +43,71 @@ func (c *Chain) validatingPolicies(r request) []Gate {
 	var out []Gate
 	bindings := c.s.ValidatingPolicyBindings()
 	for _, p := range c.s.ValidatingPolicies() {
-		sees, sure := r.resources(p.Spec.MatchConstraints)
-		if !sees {
-			continue
-		}
-		noKind := c.maybeNotServed(p.Spec.ParamKind)
-		var elsewhere []Gate // no binding is about the request; if the kind is not served, the policy fails as a whole
-		for _, b := range bindings {
-			if b.Spec.PolicyName != p.Name {
-				continue
-			}
-			bound, boundSure := true, true
-			if b.Spec.MatchResources != nil {
-				bound, boundSure = r.resources(b.Spec.MatchResources)
-			}
-			if !bound && !noKind {
-				continue
-			}
-			g := Gate{
+		q := policy{
+			gate: Gate{
 				Kind: ValidatingPolicy, Ref: snapshot.Ref{Kind: snapshot.ValidatingAdmissionPolicy, Name: p.Name, UID: p.UID},
-				Binding: snapshot.Ref{Kind: snapshot.ValidatingAdmissionPolicyBinding, Name: b.Name, UID: b.UID},
-				Name:    p.Name, Fail: fails(p.Spec.FailurePolicy), Denies: bound && slices.Contains(b.Spec.ValidationActions, admissionv1.Deny),
-				Sure: sure && boundSure && len(p.Spec.MatchConditions) == 0, Conditions: conditions(p.Spec.MatchConditions),
-			}
-			var applies bool
-			if g.Backend, applies = c.params(r, g, p.Spec.ParamKind, b.Spec.ParamRef); applies {
-				g.Sure = g.Sure && g.Backend.State != Unknown
-				if !bound {
-					elsewhere = append(elsewhere[:0], g)
-					continue
-				}
-				out, elsewhere, noKind = append(out, g), nil, false
+				Name: p.Name, Fail: fails(p.Spec.FailurePolicy), Conditions: conditions(p.Spec.MatchConditions),
+			},
+			where: p.Spec.MatchConstraints, param: p.Spec.ParamKind,
+		}
+		for _, b := range bindings {
+			if b.Spec.PolicyName == p.Name {
+				ref := snapshot.Ref{Kind: snapshot.ValidatingAdmissionPolicyBinding, Name: b.Name, UID: b.UID}
+				denies := slices.Contains(b.Spec.ValidationActions, admissionv1.Deny)
+				q.bindings = append(q.bindings, binding{ref: ref, where: b.Spec.MatchResources, param: b.Spec.ParamRef, denies: denies})
 			}
 		}
-		out = append(out, elsewhere...)
+		out = append(out, c.pairs(r, q)...)
 	}
 	return out
+}
+
+// policy is what policies of both kinds have, with their bindings.
+type policy struct {
+	gate     Gate // without a binding
+	where    *admissionv1.MatchResources
+	param    *admissionv1.ParamKind
+	bindings []binding
+}
+
+type binding struct {
+	ref    snapshot.Ref
+	where  *admissionv1.MatchResources
+	param  *admissionv1.ParamRef
+	denies bool
+}
+
+// pairs lists the gates of a policy, one for each binding that is about the request.
+func (c *Chain) pairs(r request, p policy) []Gate {
+	sees, sure := r.resources(p.where)
+	if !sees {
+		return nil
+	}
+	var out []Gate
+	noKind := c.maybeNotServed(p.param)
+	var elsewhere []Gate // no binding is about the request; if the kind is not served, the policy fails as a whole
+	for _, b := range p.bindings {
+		bound, boundSure := true, true
+		if b.where != nil {
+			bound, boundSure = r.resources(b.where)
+		}
+		if !bound && !noKind {
+			continue
+		}
+		g := p.gate
+		g.Binding, g.Denies = b.ref, bound && b.denies
+		g.Sure = sure && boundSure && len(g.Conditions) == 0
+		var applies bool
+		if g.Backend, applies = c.params(r, g, p.param, b.param); applies {
+			g.Sure = g.Sure && g.Backend.State != Unknown
+			if !bound {
+				elsewhere = append(elsewhere[:0], g)
+				continue
+			}
+			out, elsewhere, noKind = append(out, g), nil, false
+		}
+	}
+	return append(out, elsewhere...)
 }
 
 // resources tells whether the matchConstraints of a policy, or the matchResources of a binding, match the request (policy/matching). A policy

@@ -93,7 +93,7 @@ func (r *run) act(ctx context.Context, i int) (out []remedy.Outcome, on bool, er
 			out = append(out, r.notTried(i, k, "not tried"))
 			continue
 		}
-		sctx := ctx
+		sctx, end := ctx, context.CancelFunc(func() {})
 		if step.OfBefore {
 			before := out[k-1]
 			if before.Status != remedy.Done || before.UID == "" {
@@ -105,11 +105,10 @@ func (r *run) act(ctx context.Context, i int) (out []remedy.Outcome, on bool, er
 				continue
 			}
 			s.do.Ref.UID, s.planned.Ref.UID = before.UID, before.UID
-			var cancel context.CancelFunc
-			sctx, cancel = outliving(ctx, cleaning)
-			defer cancel()
+			sctx, end = outliving(ctx, cleaning)
 		}
 		o, serr := s.carry(sctx)
+		end()
 		o = r.told(s, o, &serr)
 		left = s.left
 		out = append(out, o)

@@ -79,9 +79,8 @@ func (r *run) evict(ctx context.Context, first int) (out []remedy.Outcome, on bo
 				e.o, e.over = o, true
 				on = o.Status == remedy.Done || o.Status == remedy.Already || o.Status == remedy.Rejected
 			}
-			if err = both(err, eerr); eerr != nil {
-				on = false
-			}
+			err = both(err, eerr)
+			on = on && eerr == nil
 		}
 		spent := max(r.now().Sub(begun), waited) // a clock that stands still ends this too
 		if !on || held == 0 || spent >= limit {
@@ -99,9 +98,8 @@ func (r *run) evict(ctx context.Context, first int) (out []remedy.Outcome, on bo
 			if e.held != nil {
 				var eerr error
 				o = e.end(ctx, limit, on, &eerr)
-				if err = both(err, eerr); eerr != nil {
-					on = false
-				}
+				err = both(err, eerr)
+				on = on && eerr == nil
 			}
 			e.o = o
 		}

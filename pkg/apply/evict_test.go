@@ -35,8 +35,8 @@ func TestTheGatePassesAnEvictionThatIsTriedAndNoOther(t *testing.T) {
 		}
 	}
 	with := func(f func(*call)) call { c := good; f(&c); return c }
-	in := func(old, new string) call {
-		return with(func(c *call) { c.body = []byte(strings.Replace(dryEviction, old, new, 1)) })
+	in := func(from, to string) call {
+		return with(func(c *call) { c.body = []byte(strings.Replace(dryEviction, from, to, 1)) })
 	}
 	for name, c := range map[string]call{
 		"that is not tried":               with(func(c *call) { c.query = "" }),
@@ -64,12 +64,12 @@ func TestTheGatePassesAnEvictionThatIsTriedAndNoOther(t *testing.T) {
 		}
 	}
 	// With its ticket the real one passes, once.
-	real, err := callOf(remedy.Step{Verb: remedy.Evict, Ref: snapshot.Ref{Kind: snapshot.Pod, Namespace: "shop", Name: "cart-0", UID: "u"}}, false)
-	if err != nil || real.query != "" || strings.Contains(string(real.body), "dryRun") || !strings.Contains(string(real.body), `"preconditions":{"uid":"u"}`) {
-		t.Fatalf("%v %s %s", err, real, real.body)
+	sent, err := callOf(remedy.Step{Verb: remedy.Evict, Ref: snapshot.Ref{Kind: snapshot.Pod, Namespace: "shop", Name: "cart-0", UID: "u"}}, false)
+	if err != nil || sent.query != "" || strings.Contains(string(sent.body), "dryRun") || !strings.Contains(string(sent.body), `"preconditions":{"uid":"u"}`) {
+		t.Fatalf("%v %s %s", err, sent, sent.body)
 	}
 	g, s := testGate(t)
-	void, err := g.open(real)
+	void, err := g.open(sent)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,10 +77,10 @@ func TestTheGatePassesAnEvictionThatIsTriedAndNoOther(t *testing.T) {
 	if err := pass(g, made); err != nil { // a dry run takes no ticket
 		t.Error(err)
 	}
-	if err := pass(g, real); err != nil {
+	if err := pass(g, sent); err != nil {
 		t.Error(err)
 	}
-	if err := pass(g, real); !errors.Is(err, ErrNoTicket) || s.requests != 2 {
+	if err := pass(g, sent); !errors.Is(err, ErrNoTicket) || s.requests != 2 {
 		t.Errorf("a second time: %v, %d requests", err, s.requests)
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/remedy"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/render"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/report"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 )
 
 // The values of --dry-run.
@@ -42,8 +43,12 @@ func (f *changeFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.yes, "yes", "", "Do not ask. Where data may be lost, the word that would have to be typed is needed too: --yes=NAME of the pod, or the number of pods.")
 	cmd.Flags().Lookup("yes").NoOptDefVal = render.Yes
 	f.addJournal(cmd)
-	cmd.Flags().DurationVar(&f.wait, "wait", 2*time.Minute, "How long to look whether it helped; 0 does not look.")
 	_ = cmd.RegisterFlagCompletionFunc("dry-run", cobra.FixedCompletions([]string{dryRunClient, dryRunServer}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// addWait is how long a proof is waited for.
+func (f *changeFlags) addWait(cmd *cobra.Command) {
+	cmd.Flags().DurationVar(&f.wait, "wait", 2*time.Minute, "How long to look whether it helped; 0 does not look.")
 }
 
 func (f *changeFlags) addJournal(cmd *cobra.Command) {
@@ -74,10 +79,14 @@ type change struct {
 	plan   remedy.Plan
 	look   *look
 	// again plans one act anew on a new picture.
-	again  func(context.Context, remedy.Plan, remedy.Act) (remedy.Plan, error)
+	again func(context.Context, remedy.Plan, remedy.Act) (remedy.Plan, error)
+	// node is what a change of a node does besides; nil for pods.
+	node   *nodeRun
 	client *apply.Client
 	// silent tells that no Event can be left, for want of the right.
 	silent bool
+	// quiet keeps what is printed back, for one document at the end.
+	quiet bool
 	// interrupted tells that the person ended the run while it waited for the proof.
 	interrupted bool
 }
@@ -93,7 +102,12 @@ func (c *change) refuse(format string, a ...any) error {
 	return refusedError{fmt.Errorf(format, a...)}
 }
 
-func (c *change) print() error { return printFix(c.w, c.doc, c.render) }
+func (c *change) print() error {
+	if c.quiet {
+		return nil
+	}
+	return printFix(c.w, c.doc, c.render)
+}
 
 // run judges the plan, has it tried, asks, and carries it out.
 func (c *change) run(ctx context.Context) error {
@@ -156,6 +170,7 @@ func (c *change) preflight(ctx context.Context) error {
 		act := c.plan.Acts[a.Act]
 		switch a.Said {
 		case remedy.Accepted, remedy.Untestable:
+		case remedy.Held: // a budget may allow it within the time that evictions have
 		case remedy.Refused:
 			return c.refuse("the API server would refuse it: %s: %s; nothing was changed", act.Steps[a.Step].What, a.Text)
 		case remedy.Gone:
@@ -175,6 +190,9 @@ func (c *change) preflight(ctx context.Context) error {
 // gates lists what is asked before a step.
 func (c *change) gates(act remedy.Act, step remedy.Step) []admission.Gate {
 	if c.look == nil {
+		return nil
+	}
+	if act.Target.Kind != snapshot.Pod {
 		return nil
 	}
 	k, ok := c.look.picture.Case(act.Target, c.plan.Asked)
@@ -229,6 +247,9 @@ func (c *change) confirm(ctx context.Context) error {
 
 // nameOrNumber is the word that would be asked for if data could be lost: who gives it means this plan.
 func (c *change) nameOrNumber() string {
+	if c.node != nil {
+		return c.node.name
+	}
 	if len(c.plan.Acts) == 1 {
 		return c.plan.Acts[0].Target.Name
 	}
@@ -344,7 +365,11 @@ func (c *change) carryOut(ctx context.Context) error {
 	}
 	// What a person agreed to while thinking for a while is judged again, last of all.
 	if c.stale() {
-		if err := c.judgeAgain(ctx); err != nil {
+		judge := c.judgeAgain
+		if c.node != nil {
+			judge = c.judgeNodeAgain
+		}
+		if err := judge(ctx); err != nil {
 			return err
 		}
 		record.Plan = c.plan
@@ -360,11 +385,19 @@ func (c *change) carryOut(ctx context.Context) error {
 	defer func() { _ = j.Close() }()
 	c.doc.Run, c.doc.Journal = j.ID(), j.Path()
 	p := newProgress(c.w)
-	outcomes, status, err := c.client.Carry(ctx, j, c.plan, apply.Hooks{
+	hooks := apply.Hooks{
 		Again: func(ctx context.Context, act remedy.Act) (remedy.Act, error) { p.clear(); return c.actAgain(ctx, act) },
 		Stale: c.stale,
 		Say:   p.say,
-	})
+	}
+	if c.node != nil {
+		hooks.Ready = c.nodeReady(p)
+	}
+	carry := func() ([]remedy.Outcome, remedy.Status, error) { return c.client.Carry(ctx, j, c.plan, hooks) }
+	if c.node != nil && c.node.carry != nil {
+		carry = func() ([]remedy.Outcome, remedy.Status, error) { return c.node.carry(ctx, c, j, p) }
+	}
+	outcomes, status, err := carry()
 	p.clear()
 	c.doc.Outcomes, c.doc.Status = outcomes, status
 	c.pointBack()
@@ -375,12 +408,17 @@ func (c *change) carryOut(ctx context.Context) error {
 		} else {
 			c.doc.Notes = append(c.doc.Notes, "Nobody looked whether it helped: --wait is 0.")
 		}
-		c.tell(ctx, j)
+		if c.node == nil || c.node.carry == nil {
+			c.tell(ctx, j)
+		}
 	}
 	if err := j.End(c.w.Now(), status, errorText(failure)); err != nil {
 		c.warn("the end of the run could not be written to the journal: %v", err)
 	}
-	if err := c.printResult(); err != nil {
+	if c.node != nil {
+		c.node.after(ctx, c)
+	}
+	if err := c.print(); err != nil {
 		return toldError{fmt.Errorf("%w%s", err, c.more())}
 	}
 	return c.verdict(failure)
@@ -421,11 +459,14 @@ func (c *change) record(ctx context.Context) (remedy.Record, []remedy.Before, er
 			return r, nil, err
 		}
 		r.Objects = append(r.Objects, raw)
-		b := remedy.BeforeAct(c.look.picture, act)
-		if k, ok := c.look.picture.Case(act.Target, c.plan.Asked); ok {
-			b = remedy.NewBefore(k, act.Remedies)
+		if c.node != nil {
+			before = append(before, c.node.before(c, act))
+		} else {
+			before = append(before, remedy.BeforeAct(c.look.picture, act))
 		}
-		before = append(before, b)
+	}
+	if c.node != nil {
+		r.Kept = c.node.kept(c)
 	}
 	return r, before, nil
 }
@@ -491,6 +532,10 @@ func (c *change) eventOf(i int, act remedy.Act) (reason, message string) {
 		step := act.Steps[o.Step]
 		did = append(did, step.What)
 		switch {
+		case step.Verb == remedy.Evict:
+			reason = "Evicted"
+		case step.Ref.Kind == snapshot.Node:
+			reason = nodeEvent(step)
 		case step.Verb == remedy.Create:
 			reason = "CreatedAgain"
 		case step.Verb == remedy.Patch && step.PutsBack:
@@ -505,9 +550,6 @@ func (c *change) eventOf(i int, act remedy.Act) (reason, message string) {
 	}
 	return reason, fmt.Sprintf("kubectl stuck: %s (run %s)", strings.Join(did, "; "), c.doc.Run)
 }
-
-// printResult prints what came of it. The plan was shown before the question, where there was one.
-func (c *change) printResult() error { return printFix(c.w, c.doc, c.render) }
 
 // verdict is the exit code of what was done.
 func (c *change) verdict(failure error) error {

@@ -80,6 +80,7 @@ func newFix(w World, config *genericclioptions.ConfigFlags) *cobra.Command {
 	_ = cmd.MarkFlagFilename("filename")
 	o.output.addFormat(cmd)
 	o.change.add(cmd)
+	o.change.addWait(cmd)
 	cmd.AddCommand(newFixPod(w, config))
 	return cmd
 }
@@ -133,6 +134,7 @@ func newFixPod(w World, config *genericclioptions.ConfigFlags) *cobra.Command {
 	o.source.add(cmd)
 	o.output.addFormat(cmd)
 	o.change.add(cmd)
+	o.change.addWait(cmd)
 	f := cmd.Flags()
 	f.BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "With a selector, node or cause: pods of all namespaces.")
 	f.StringVarP(&o.labels, "selector", "l", "", "Stuck pods that match this label selector.")
@@ -211,11 +213,7 @@ func (o *fixOptions) completePods(cmd *cobra.Command, w World) error {
 			}
 		}
 	}
-	for _, name := range sortedKeys(o.lifted) {
-		if *o.lifted[name] {
-			o.asked.Lifted = append(o.asked.Lifted, name)
-		}
-	}
+	o.asked.Lifted = chosenLifts(o.lifted)
 	if cmd.Flags().Changed("attest") && strings.TrimSpace(o.asked.Attest) == "" {
 		return usagef("--attest is empty: say in your own words what you know")
 	}
@@ -236,15 +234,6 @@ func (o *fixOptions) completePods(cmd *cobra.Command, w World) error {
 		return usagef("--yes goes with --delete, --force or --finalizers")
 	}
 	return o.complete(w)
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // runPods shows the ladder of the pods, or acts on them.
@@ -404,6 +393,8 @@ type lookQuery struct {
 	labels    string
 	nodes     []string
 	also      []snapshot.Ref
+	// room are nodes whose pods are to find room elsewhere.
+	room []string
 }
 
 // takeLook reads what plans and guards decide on.
@@ -411,7 +402,7 @@ func takeLook(ctx context.Context, w World, r *reader, q lookQuery) (*look, erro
 	causes := catalogue()
 	taken := w.Now()
 	s, err := r.load(ctx, w, source.Query{
-		Namespace: q.namespace, Names: q.names, LabelSelector: q.labels, Nodes: q.nodes, Also: q.also, Needs: guardNeeds(),
+		Namespace: q.namespace, Names: q.names, LabelSelector: q.labels, Nodes: q.nodes, Also: q.also, Room: q.room, Needs: guardNeeds(),
 	}, causes)
 	if err != nil {
 		return nil, err
@@ -419,7 +410,7 @@ func takeLook(ctx context.Context, w World, r *reader, q lookQuery) (*look, erro
 	found := stuck.Find(s, stuck.Options{
 		Named: func(p snapshot.Ref) bool { return p.Namespace == q.namespace && slices.Contains(q.names, p.Name) },
 	})
-	return &look{picture: remedy.NewPicture(s, found, diagnose.Run(s, found, causes)), origin: s.Origin(), taken: taken, ahead: s.Now().Sub(taken)}, nil
+	return &look{picture: remedy.NewPicture(s, found, diagnose.Run(s, found, causes, q.nodes...)), origin: s.Origin(), taken: taken, ahead: s.Now().Sub(taken)}, nil
 }
 
 // guardNeeds are the kinds that guards look at.

@@ -22,6 +22,7 @@ type nodeOptions struct {
 	source sourceFlags
 	output outputFlags
 	logs   logFlags
+	act    nodeFlags
 	names  []string
 	render render.Options
 }
@@ -64,8 +65,14 @@ func newNode(w World, config *genericclioptions.ConfigFlags) *cobra.Command {
 			if err := o.logs.check(cmd, o.source.from, len(args)); err != nil {
 				return err
 			}
+			if err := o.act.check(cmd, o); err != nil {
+				return err
+			}
 			if err := o.complete(w); err != nil {
 				return err
+			}
+			if o.act.acts() || o.act.waits() {
+				return o.runNode(cmd.Context(), w, config)
 			}
 			return o.run(cmd.Context(), w, config)
 		},
@@ -73,6 +80,7 @@ func newNode(w World, config *genericclioptions.ConfigFlags) *cobra.Command {
 	o.source.add(cmd)
 	o.output.add(cmd)
 	o.logs.add(cmd)
+	o.act.add(cmd)
 	return cmd
 }
 

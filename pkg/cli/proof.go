@@ -32,7 +32,7 @@ func (c *change) prove(ctx context.Context, j *journal.Run, before []remedy.Befo
 	for {
 		open := 0
 		for i, b := range before {
-			if seen, ok := last[i]; ok && seen.Settled || !c.touched(i) {
+			if seen, ok := last[i]; ok && seen.Settled || b.Target.Name == "" || !c.touched(i) {
 				continue
 			}
 			sight := c.glance(ctx, b)
@@ -110,7 +110,11 @@ func (c *change) glance(ctx context.Context, b remedy.Before) remedy.Sight {
 	if err != nil {
 		return remedy.Sight{Time: c.w.Now().UTC(), Says: []string{fmt.Sprintf("What came of it could not be seen: %v.", err)}}
 	}
-	return remedy.Look(b, s, stuck.Find(s, stuck.Options{}))
+	found := stuck.Find(s, stuck.Options{})
+	if b.Target.Kind == snapshot.Node {
+		return remedy.LookNode(b, s, found)
+	}
+	return remedy.Look(b, s, found)
 }
 
 // near reads the object, the pods of its workload and of its node, and what was attached there.
@@ -147,19 +151,25 @@ func (c *change) near(ctx context.Context, b remedy.Before) (*snapshot.Snapshot,
 			nodes[p.Spec.NodeName] = true
 		}
 	}
-	get(snapshot.Pod, b.Target.Namespace, b.Target.Name)
-	if b.Controller != nil {
-		if _, ok := snapshot.InfoOf(b.Controller.Kind); ok {
-			get(b.Controller.Kind, b.Controller.Namespace, b.Controller.Name)
+	asked := map[snapshot.Ref]bool{}
+	owner := func(ref *snapshot.Ref) {
+		if ref == nil || asked[*ref] {
+			return
+		}
+		asked[*ref] = true
+		if _, ok := snapshot.InfoOf(ref.Kind); ok {
+			get(ref.Kind, ref.Namespace, ref.Name)
 		}
 	}
-	if b.Workload != nil && (b.Controller == nil || *b.Workload != *b.Controller) {
-		if _, ok := snapshot.InfoOf(b.Workload.Kind); ok {
-			get(b.Workload.Kind, b.Workload.Namespace, b.Workload.Name)
+	selected := map[string]bool{}
+	for _, one := range append([]remedy.Before{b}, b.Moves...) {
+		get(one.Target.Kind, one.Target.Namespace, one.Target.Name)
+		owner(one.Controller)
+		owner(one.Workload)
+		if key := one.Target.Namespace + "\x00" + one.Selector; one.Selector != "" && !selected[key] {
+			selected[key] = true
+			list(source.ListRequest{Kind: snapshot.Pod, Namespace: one.Target.Namespace, LabelSelector: one.Selector}, see, func() {})
 		}
-	}
-	if b.Selector != "" {
-		list(source.ListRequest{Kind: snapshot.Pod, Namespace: b.Target.Namespace, LabelSelector: b.Selector}, see, func() {})
 	}
 	if b.Node != "" {
 		list(source.ListRequest{Kind: snapshot.Pod, FieldSelector: "spec.nodeName=" + b.Node}, func(runtime.Object) {}, func() { builder.SetNodeComplete(b.Node) })
@@ -169,7 +179,7 @@ func (c *change) near(ctx context.Context, b remedy.Before) (*snapshot.Snapshot,
 		get(snapshot.Node, "", n)
 		get(snapshot.Lease, "kube-node-lease", n)
 	}
-	if len(b.Volumes) > 0 {
+	if len(b.Volumes) > 0 || b.Target.Kind == snapshot.Node {
 		list(source.ListRequest{Kind: snapshot.VolumeAttachment}, func(runtime.Object) {}, func() { builder.SetComplete(snapshot.VolumeAttachment, "") })
 	}
 	if ctx.Err() != nil {

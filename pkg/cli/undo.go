@@ -71,6 +71,7 @@ func newUndo(w World, config *genericclioptions.ConfigFlags) *cobra.Command {
 	}
 	o.output.addFormat(cmd)
 	o.change.add(cmd)
+	o.change.addWait(cmd)
 	return cmd
 }
 

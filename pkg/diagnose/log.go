@@ -27,6 +27,32 @@ func Lines(parts ...string) []LogMatch {
 	return out
 }
 
+// The parts of these hold no quotation marks, slashes at their rare places or line feeds, which formats escape, and are looked for in whatever klog, logfmt,
+// CRI-O, dockerd and the kernel put around them.
+
+// CertainLines makes one LogMatch of each text: lines that nothing else writes.
+func CertainLines(texts ...Text) []LogMatch { return LinesOf(Certain, nil, "", texts...) }
+
+// LikelyLines makes one LogMatch of each text: lines that by themselves make the cause likely.
+func LikelyLines(texts ...Text) []LogMatch { return LinesOf(Likely, nil, "", texts...) }
+
+// FittingLines makes one LogMatch of each text: lines that fit the cause and its alternatives alike.
+func FittingLines(alternatives []string, decide string, texts ...Text) []LogMatch {
+	return LinesOf(Possible, alternatives, decide, texts...)
+}
+
+// LinesOf makes one LogMatch of each text.
+func LinesOf(c Confidence, alternatives []string, decide string, texts ...Text) []LogMatch {
+	var out []LogMatch
+	for _, t := range texts {
+		out = append(out, LogMatch{Text: t, Confidence: c, Alternatives: alternatives, Decide: decide})
+	}
+	return out
+}
+
+// Saying is the text that has all of the parts.
+func Saying(parts ...string) Text { return Text{All: parts} }
+
 // Match tells whether the line has the parts. Pattern is not looked at: see package nodelog, which compiles it.
 func (m LogMatch) Match(line string) bool { return m.Text.Match(line) }
 

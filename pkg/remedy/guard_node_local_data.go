@@ -6,6 +6,7 @@ import (
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/volume"
 )
 
 func nodeLocalData() Guard {
@@ -25,7 +26,7 @@ func nodeLocalData() Guard {
 					dirs = append(dirs, p)
 					words = append(words, p.Case.standing().name()+" ("+orNone(listed(own))+")")
 				}
-				for _, l := range p.Case.Volumes {
+				for _, l := range volume.Of(c.S, p.Case.Pod.Object) {
 					if k := l.Kind(); l.Claim != "" && (k == "local" || k == "hostPath") {
 						stay = append(stay, p)
 						volumes = append(volumes, fmt.Sprintf("%s of %s (%s)", p.Case.standing().volume(l.Claim, l.VolumeName()), p.Case.standing().name(), k))

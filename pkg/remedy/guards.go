@@ -8,5 +8,9 @@ func Guards() []Guard {
 		finalizersRemain(), ownerAlive(), ownerUnknown(),
 		comesBack(), symptom(), clearsSoon(), budget(), systemCritical(), virtualNode(),
 		unread(), attestation(), blastRadius(), storm(),
+		nodeReplaced(), nodeUnread(), nodeUnreadEvidence(), nodeHealthy(), nodeStorm(), nodeControlPlaneLast(), nodeControlPlane(), nodeLastOfKind(),
+		nodeAtMostOne(), nodeVolumes(), nodeKubeletAlive(), nodeInGrace(), nodeBudgets(), nodeUnmanaged(), nodeLocalData(), nodeRoom(), nodeSystemCritical(),
+		nodeVirtual(), nodeMachineMayGo(), nodeRegisters(), nodeFinalizers(), nodeAlreadyDeleted(),
+		nodeOutOfService(), nodeOffVouched(), nodeInService(), nodeNotReady(), nodeAttest(),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -184,3 +185,5 @@ func (c *NodeCase) runsControl(node string) bool {
 
 // trimmed is somebody's message without the full stop, to go on with a sentence.
 func trimmed(s string) string { return strings.TrimRight(strings.Join(strings.Fields(s), " "), ". ") }
+
+func upperRune(r rune) rune { return unicode.ToUpper(r) }

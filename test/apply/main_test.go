@@ -23,30 +23,20 @@ import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/remedy"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 	"github.com/kubectl-stuck/kubectl-stuck/test/bed"
+	"github.com/kubectl-stuck/kubectl-stuck/test/world"
 )
 
 // cluster is one control plane for all tests. Nothing runs in it: no kubelet, no controllers, so that pods stay as they are made.
 var cluster *bed.Cluster
 
 func TestMain(m *testing.M) {
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	defer cancel()
-	c, err := bed.Start(ctx, bed.Options{NoControllerManager: true, NoScheduler: true, Log: os.Stderr})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	cluster = c
-	code := m.Run()
-	if err := c.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return code
+	os.Exit(world.Main("apply", 10*time.Minute, func(ctx context.Context, _ string) (code int, err error) {
+		if cluster, err = bed.Start(ctx, bed.Options{NoControllerManager: true, NoScheduler: true, Log: os.Stderr}); err != nil {
+			return 1, err
+		}
+		defer func() { err = errors.Join(err, cluster.Stop()) }()
+		return m.Run(), nil
+	}))
 }
 
 const (

@@ -187,12 +187,8 @@ func TestEveryNextCommandWorks(t *testing.T) {
 }
 
 func TestAWatchPrintsAndEndsWhenInterrupted(t *testing.T) {
-	kubectl, err := lookPath(shared.path, "kubectl-stuck")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := os.StartProcess(kubectl, []string{"kubectl-stuck", "pods", "-A", "-w"}, &os.ProcAttr{
-		Env:   []string{"KUBECONFIG=" + shared.cluster.Kubeconfig(), "HOME=" + t.TempDir(), "PATH=" + shared.path},
+	p, err := os.StartProcess(shared.plugin.File(), []string{"kubectl-stuck", "pods", "-A", "-w"}, &os.ProcAttr{
+		Env:   []string{"KUBECONFIG=" + shared.cluster.Kubeconfig(), "HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH")},
 		Files: []*os.File{nil, mustCreate(t, "out"), mustCreate(t, "err")},
 	})
 	if err != nil {

@@ -1,50 +1,33 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/kubectl-stuck/kubectl-stuck/test/bed"
+	"github.com/kubectl-stuck/kubectl-stuck/test/plugin"
 	"github.com/kubectl-stuck/kubectl-stuck/test/scenario"
+	share "github.com/kubectl-stuck/kubectl-stuck/test/world"
 )
 
 // world is the cluster in trouble, and the commands to look at it with.
 type world struct {
 	cluster *bed.Cluster
 	fleet   *scenario.Fleet
-	path    string // PATH with a real kubectl and the plugin on it
+	plugin  *plugin.Plugin
 }
 
 // shared is set once by TestMain: the cluster takes minutes to get into all of its trouble.
 var shared *world
 
 func TestMain(m *testing.M) {
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "e2e:", err)
-		code = 1
-	}
-	os.Exit(code)
+	os.Exit(share.Main("e2e", 20*time.Minute, func(ctx context.Context, dir string) (int, error) { return run(ctx, dir, m) }))
 }
 
-func run(m *testing.M) (code int, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
-	defer cancel()
-	dir, err := os.MkdirTemp("", "e2e-")
-	if err != nil {
-		return 1, err
-	}
-	defer os.RemoveAll(dir)
-	if err := buildPlugin(ctx, dir); err != nil {
-		return 1, err
-	}
+func run(ctx context.Context, dir string, m *testing.M) (code int, err error) {
 	fleet, err := scenario.NewFleet(scenario.All()...)
 	if err != nil {
 		return 1, err
@@ -54,7 +37,7 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, cluster.Stop()) }()
-	kubectl, err := cluster.LinkKubectl()
+	built, err := plugin.Build(ctx, dir, cluster)
 	if err != nil {
 		return 1, err
 	}
@@ -64,19 +47,8 @@ func run(m *testing.M) (code int, err error) {
 	if err := fleet.Settled(ctx, cluster); err != nil {
 		return 1, err
 	}
-	shared = &world{cluster: cluster, fleet: fleet, path: kubectl + string(os.PathListSeparator) + dir}
+	shared = &world{cluster: cluster, fleet: fleet, plugin: built}
 	return m.Run(), nil
-}
-
-// buildPlugin builds the plugin as users install it: with the main module's own dependencies.
-func buildPlugin(ctx context.Context, dir string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(dir, "kubectl-stuck"), "./cmd/kubectl-stuck")
-	cmd.Dir = filepath.Join("..", "..")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the plugin: %w\n%s", err, out)
-	}
-	return nil
 }
 
 // answer is what one command printed.
@@ -96,32 +68,9 @@ func (w *world) as(t *testing.T, kubeconfig string, args ...string) answer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	var out, errOut bytes.Buffer
-	kubectl, err := lookPath(w.path, "kubectl")
+	a, err := w.plugin.Run(ctx, kubeconfig, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(ctx, kubectl, append([]string{"stuck"}, args...)...)
-	cmd.Env = []string{"PATH=" + w.path, "KUBECONFIG=" + kubeconfig, "HOME=" + t.TempDir()}
-	cmd.Stdout, cmd.Stderr = &out, &errOut
-	err = cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		t.Fatalf("kubectl stuck %q: %v", args, err)
-	}
-	return answer{code: cmd.ProcessState.ExitCode(), out: out.String(), errOut: errOut.String()}
-}
-
-func lookPath(path, name string) (string, error) {
-	for _, dir := range filepath.SplitList(path) {
-		if file := filepath.Join(dir, name); isFile(file) {
-			return file, nil
-		}
-	}
-	return "", fmt.Errorf("no %s on %s", name, path)
-}
-
-func isFile(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && !info.IsDir()
+	return answer{code: a.Code, out: a.Out, errOut: a.ErrOut}
 }

@@ -260,23 +260,12 @@ func TestWhateverGoesWrongAtWhateverRequestTheClusterAndTheStoryStayTrue(t *test
 
 // clean1 runs a job with nothing wrong.
 func (w *world) clean1(ctx context.Context, dir string, j job) (e *evidence, err error) {
-	sl := <-w.slots
-	defer func() { w.slots <- sl }()
-	s, err := w.open(dir, sl)
-	if err != nil {
-		return nil, err
-	}
-	defer s.proxy.Close()
-	t, err := j.make(ctx, w, sl, s)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, w.clean(context.WithoutCancel(ctx), t)) }()
-	s.target = t
-	s.proxy.Reset()
-	e = &evidence{Name: j.name, Target: t, Args: j.args(t), Limit: limit, Wanted: j.code}
-	s.gather(ctx, e, s.act(ctx, e.Args...), 0)
-	return e, nil
+	err = w.with(ctx, dir, j, func(s *session) error {
+		e = s.evidence(j, j.name)
+		s.gather(ctx, e, s.act(ctx, e.Args...), 0)
+		return nil
+	})
+	return e, err
 }
 
 func kinds(ps []point) string {

@@ -127,34 +127,24 @@ func TestKilledAtRandomMomentsItCanBeReadAndFinished(t *testing.T) {
 
 // alongside runs a job while somebody else is at work.
 func (w *world) alongside(ctx context.Context, dir string, j job, name string, actor func(context.Context, *session, *evidence) error) (e *evidence, err error) {
-	sl := <-w.slots
-	defer func() { w.slots <- sl }()
-	s, err := w.open(dir, sl)
-	if err != nil {
-		return nil, err
-	}
-	defer s.proxy.Close()
-	t, err := j.make(ctx, w, sl, s)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, w.clean(context.WithoutCancel(ctx), t)) }()
-	s.target = t
-	s.proxy.Reset()
-	e = &evidence{Name: j.name + "/" + name, Target: t, Args: j.args(t), Limit: limit, World: true, Wanted: j.code}
-	running, stop := context.WithCancel(ctx)
-	acted := make(chan error, 1)
-	started := make(chan struct{})
-	s.started = started
-	go func() {
-		<-started
-		acted <- actor(running, s, e)
-	}()
-	a := s.act(ctx, e.Args...)
-	stop()
-	if err := <-acted; err != nil && !errors.Is(err, context.Canceled) {
-		return nil, fmt.Errorf("%s: %w", e.Name, err)
-	}
-	s.gather(ctx, e, a, 0)
-	return e, nil
+	err = w.with(ctx, dir, j, func(s *session) error {
+		e = s.evidence(j, j.name+"/"+name)
+		e.World = true
+		running, stop := context.WithCancel(ctx)
+		acted := make(chan error, 1)
+		started := make(chan struct{})
+		s.started = started
+		go func() {
+			<-started
+			acted <- actor(running, s, e)
+		}()
+		a := s.act(ctx, e.Args...)
+		stop()
+		if err := <-acted; err != nil && !errors.Is(err, context.Canceled) {
+			return fmt.Errorf("%s: %w", e.Name, err)
+		}
+		s.gather(ctx, e, a, 0)
+		return nil
+	})
+	return e, err
 }

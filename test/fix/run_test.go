@@ -316,44 +316,58 @@ var errNotReached = errors.New("the request never came")
 
 // try runs one combination and gathers the evidence.
 func (w *world) try(ctx context.Context, dir string, c combination) (e *evidence, err error) {
+	err = w.with(ctx, dir, c.job, func(s *session) error {
+		e = s.evidence(c.job, c.name())
+		e.Args = append(e.Args, c.trouble.flags...)
+		fault := c.trouble.fault
+		failed := make(chan error, 1)
+		if c.trouble.world != nil {
+			e.World = true
+			fault = faultproxy.World(c.trouble.name, func(x *faultproxy.Exchange) {
+				failed <- c.trouble.world(ctx, s, e, about(s.target, x.Path))
+			})
+		}
+		s.proxy.Inject(c.point.match, c.point.Nth, fault)
+		a := s.act(ctx, e.Args...)
+		if a.timedOut && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !s.proxy.Fired() {
+			return errNotReached
+		}
+		if e.World {
+			if err := <-failed; err != nil {
+				return fmt.Errorf("%s: %w", c.name(), err)
+			}
+		}
+		s.gather(ctx, e, a, c.trouble.settle)
+		return nil
+	})
+	return e, err
+}
+
+// with opens a session for a job in a free slot, makes the job's pods, and takes both down in the end.
+func (w *world) with(ctx context.Context, dir string, j job, do func(*session) error) (err error) {
 	sl := <-w.slots
 	defer func() { w.slots <- sl }()
 	s, err := w.open(dir, sl)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer s.proxy.Close()
-	t, err := c.job.make(ctx, w, sl, s)
+	t, err := j.make(ctx, w, sl, s)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, w.clean(context.WithoutCancel(ctx), t)) }()
 	s.target = t
 	s.proxy.Reset()
-	e = &evidence{Name: c.name(), Target: t, Args: append(c.job.args(t), c.trouble.flags...), Limit: limit, Wanted: c.job.code}
-	fault := c.trouble.fault
-	failed := make(chan error, 1)
-	if c.trouble.world != nil {
-		e.World = true
-		fault = faultproxy.World(c.trouble.name, func(x *faultproxy.Exchange) {
-			failed <- c.trouble.world(ctx, s, e, about(t, x.Path))
-		})
-	}
-	s.proxy.Inject(c.point.match, c.point.Nth, fault)
-	a := s.act(ctx, e.Args...)
-	if a.timedOut && ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	if !s.proxy.Fired() {
-		return nil, errNotReached
-	}
-	if e.World {
-		if err := <-failed; err != nil {
-			return nil, fmt.Errorf("%s: %w", c.name(), err)
-		}
-	}
-	s.gather(ctx, e, a, c.trouble.settle)
-	return e, nil
+	return do(s)
+}
+
+// evidence is that of a run that is about to be made.
+func (s *session) evidence(j job, name string) *evidence {
+	return &evidence{Name: name, Target: s.target, Args: j.args(s.target), Limit: limit, Wanted: j.code}
 }
 
 // gather looks at what came of the run, and runs the rest.

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -19,6 +17,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/kubectl-stuck/kubectl-stuck/test/bed"
+	"github.com/kubectl-stuck/kubectl-stuck/test/plugin"
+	share "github.com/kubectl-stuck/kubectl-stuck/test/world"
 )
 
 const (
@@ -49,32 +49,14 @@ type slot struct {
 var shared *world
 
 func TestMain(m *testing.M) {
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "fix:", err)
-		code = 1
-	}
-	os.Exit(code)
+	os.Exit(share.Main("fix", 30*time.Minute, func(ctx context.Context, dir string) (int, error) { return run(ctx, dir, m) }))
 }
 
-func run(m *testing.M) (code int, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute)
-	defer cancel()
-	dir, err := os.MkdirTemp("", "fix-")
-	if err != nil {
+func run(ctx context.Context, dir string, m *testing.M) (code int, err error) {
+	w := &world{slots: make(chan *slot, slots)}
+	// The race detector costs more time than this test has: it is off.
+	if w.binary, err = plugin.Binary(ctx, dir, os.Getenv("FAULTS_TAGS")); err != nil {
 		return 1, err
-	}
-	defer os.RemoveAll(dir)
-	w := &world{binary: filepath.Join(dir, "kubectl-stuck"), slots: make(chan *slot, slots)}
-	// As users install it, and with the race detector off: it costs more time than this test has.
-	build := exec.CommandContext(ctx, "go", "build", "-o", w.binary, "./cmd/kubectl-stuck")
-	build.Dir = filepath.Join("..", "..")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if tags := os.Getenv("FAULTS_TAGS"); tags != "" {
-		build.Args = append(build.Args[:2], append([]string{"-tags", tags}, build.Args[2:]...)...)
-	}
-	if out, err := build.CombinedOutput(); err != nil {
-		return 1, fmt.Errorf("build the plugin: %w\n%s", err, out)
 	}
 	w.cluster, err = bed.Start(ctx, bed.Options{NoControllerManager: true, NoScheduler: true, Log: os.Stderr})
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/kubectl-stuck/kubectl-stuck/test/bed"
 	"github.com/kubectl-stuck/kubectl-stuck/test/plugin"
 	"github.com/kubectl-stuck/kubectl-stuck/test/scenario"
+	share "github.com/kubectl-stuck/kubectl-stuck/test/world"
 )
 
 // The nodes that the tests speak of, beside the healthy ones of every fleet.
@@ -61,22 +62,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "guards:", err)
 		os.Exit(1)
 	}
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "guards:", err)
-		code = 1
-	}
-	os.Exit(code)
+	os.Exit(share.Main("guards", 15*time.Minute, func(ctx context.Context, dir string) (int, error) { return run(ctx, dir, m) }))
 }
 
-func run(m *testing.M) (code int, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
-	defer cancel()
-	dir, err := os.MkdirTemp("", "guards-")
-	if err != nil {
-		return 1, err
-	}
-	defer os.RemoveAll(dir)
+func run(ctx context.Context, dir string, m *testing.M) (code int, err error) {
 	policy := filepath.Join(dir, "audit.yaml")
 	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
 		return 1, err

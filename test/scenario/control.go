@@ -81,35 +81,41 @@ const jobController = "system:serviceaccount:kube-system:job-controller"
 // the namespace's pods once they have ended.
 func forbidJobController(ctx context.Context, c *bed.Cluster, namespace string) error {
 	const name = "billing-pods-are-immutable"
-	fail := admissionv1.Fail
-	policy := &admissionv1.ValidatingAdmissionPolicy{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
+	return deny(ctx, c, name, "request.userInfo.username != '"+jobController+"'", "pods of this namespace are kept for the auditors", &admissionv1.MatchResources{
+		NamespaceSelector: of(namespace), ResourceRules: rules("pods", admissionv1.Update),
+	}, nil)
+}
+
+// of selects a namespace by its name, and rules chooses operations on a resource of the core group.
+func of(namespace string) *metav1.LabelSelector {
+	return &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}}
+}
+
+func rules(resource string, operations ...admissionv1.OperationType) []admissionv1.NamedRuleWithOperations {
+	return []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
+		Operations: operations, Rule: admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{resource}},
+	}}}
+}
+
+// deny makes a ValidatingAdmissionPolicy that lets through only what the expression holds for, and its binding. Where each of the two acts may be limited.
+func deny(ctx context.Context, c *bed.Cluster, name, expression, message string, policy, binding *admissionv1.MatchResources) error {
+	api, meta, fail := c.Client().AdmissionregistrationV1(), metav1.ObjectMeta{Name: name}, admissionv1.Fail
+	_, err := api.ValidatingAdmissionPolicies().Create(ctx, &admissionv1.ValidatingAdmissionPolicy{
+		ObjectMeta: meta,
 		Spec: admissionv1.ValidatingAdmissionPolicySpec{
-			FailurePolicy: &fail,
-			MatchConstraints: &admissionv1.MatchResources{
-				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}},
-				ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
-					Operations: []admissionv1.OperationType{admissionv1.Update},
-					Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
-				}}},
-			},
-			Validations: []admissionv1.Validation{{
-				Expression: "request.userInfo.username != '" + jobController + "'",
-				Message:    "pods of this namespace are kept for the auditors",
-			}},
+			FailurePolicy: &fail, MatchConstraints: policy, Validations: []admissionv1.Validation{{Expression: expression, Message: message}},
 		},
-	}
-	if _, err := c.Client().AdmissionregistrationV1().ValidatingAdmissionPolicies().Create(ctx, policy, metav1.CreateOptions{}); err != nil {
+	}, metav1.CreateOptions{})
+	if err != nil {
 		return fmt.Errorf("create ValidatingAdmissionPolicy %s: %w", name, err)
 	}
-	binding := &admissionv1.ValidatingAdmissionPolicyBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
+	_, err = api.ValidatingAdmissionPolicyBindings().Create(ctx, &admissionv1.ValidatingAdmissionPolicyBinding{
+		ObjectMeta: meta,
 		Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
-			PolicyName:        name,
-			ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
+			PolicyName: name, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny}, MatchResources: binding,
 		},
-	}
-	if _, err := c.Client().AdmissionregistrationV1().ValidatingAdmissionPolicyBindings().Create(ctx, binding, metav1.CreateOptions{}); err != nil {
+	}, metav1.CreateOptions{})
+	if err != nil {
 		return fmt.Errorf("create ValidatingAdmissionPolicyBinding %s: %w", name, err)
 	}
 	return nil
@@ -124,15 +130,22 @@ func jobControllerForbidden(ctx context.Context, c *bed.Cluster, namespace strin
 	if err != nil {
 		return fmt.Errorf("make a client for %s: %w", jobController, err)
 	}
+	return inForce(ctx, c, client, namespace, probePatch)
+}
+
+// probePatch is a change of a pod that changes nothing.
+const probePatch = `{"metadata":{"annotations":{"shop.example.com/probe":"true"}}}`
+
+// inForce waits until the API server has taken in what refuses a change of the namespace's pods: it asks with a dry run.
+func inForce(ctx context.Context, c *bed.Cluster, client kubernetes.Interface, namespace, patch string, subresources ...string) error {
 	return bed.Poll(ctx, time.Minute, func(ctx context.Context) error {
 		found, err := pods(ctx, c, namespace, "", 1)
 		if err != nil {
 			return err
 		}
-		patch := []byte(`{"metadata":{"annotations":{"shop.example.com/probe":"true"}}}`)
-		_, err = client.CoreV1().Pods(namespace).Patch(ctx, found[0].Name, types.MergePatchType, patch, metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
-		if err == nil {
-			return fmt.Errorf("%s may still change pods of namespace %s", jobController, namespace)
+		options := metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}}
+		if _, err := client.CoreV1().Pods(namespace).Patch(ctx, found[0].Name, types.MergePatchType, []byte(patch), options, subresources...); err == nil {
+			return fmt.Errorf("pods of namespace %s may still be changed: %s", namespace, patch)
 		}
 		return nil
 	})
@@ -143,15 +156,8 @@ func exportInvoices(ctx context.Context, c *bed.Cluster, namespace, name string)
 	w := workload{namespace: namespace, name: name, replicas: 1, command: []string{"sh", "-c", "sleep 3600"}, edit: both(withGrace(2), func(spec *corev1.PodSpec) {
 		spec.RestartPolicy = corev1.RestartPolicyNever
 	})}
-	job := &batchv1.Job{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Spec: batchv1.JobSpec{Template: corev1.PodTemplateSpec{
-			ObjectMeta: metav1.ObjectMeta{Labels: w.labels()},
-			Spec:       w.spec(),
-		}},
-	}
-	if _, err := c.Client().BatchV1().Jobs(namespace).Create(ctx, job, metav1.CreateOptions{}); err != nil {
-		return fmt.Errorf("create Job %s/%s: %w", namespace, name, err)
+	if err := w.job(ctx, c); err != nil {
+		return err
 	}
 	if err := w.running(ctx, c); err != nil {
 		return err
@@ -218,7 +224,7 @@ func installWebhook(ctx context.Context, c *bed.Cluster, namespace, name string)
 			FailurePolicy:           &fail,
 			SideEffects:             &none,
 			TimeoutSeconds:          &seconds,
-			NamespaceSelector:       &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}},
+			NamespaceSelector:       of(namespace),
 			ClientConfig: admissionv1.WebhookClientConfig{
 				Service: &admissionv1.ServiceReference{Namespace: "policy-system", Name: "pod-policy", Path: &path},
 			},
@@ -231,19 +237,7 @@ func installWebhook(ctx context.Context, c *bed.Cluster, namespace, name string)
 	if _, err := c.Client().AdmissionregistrationV1().ValidatingWebhookConfigurations().Create(ctx, configuration, metav1.CreateOptions{}); err != nil {
 		return fmt.Errorf("create ValidatingWebhookConfiguration %s: %w", configuration.Name, err)
 	}
-	return bed.Poll(ctx, time.Minute, func(ctx context.Context) error {
-		found, err := pods(ctx, c, namespace, "", 1)
-		if err != nil {
-			return err
-		}
-		pod := found[0]
-		metav1.SetMetaDataAnnotation(&pod.ObjectMeta, "shop.example.com/probe", "true")
-		_, err = c.Client().CoreV1().Pods(namespace).Update(ctx, &pod, metav1.UpdateOptions{DryRun: []string{metav1.DryRunAll}})
-		if err == nil {
-			return fmt.Errorf("webhook %s is not in force", name)
-		}
-		return nil
-	})
+	return inForce(ctx, c, c.Client(), namespace, probePatch)
 }
 
 // PolicyFreezesStatus is a policy that means the pods, and hits what the kubelet reports of them.
@@ -285,45 +279,12 @@ func behind(pod *corev1.Pod) string {
 
 // freezeStatus makes the policy and waits until it is in force.
 func freezeStatus(ctx context.Context, c *bed.Cluster, namespace, name string) error {
-	fail := admissionv1.Fail
-	policy := &admissionv1.ValidatingAdmissionPolicy{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Spec: admissionv1.ValidatingAdmissionPolicySpec{
-			FailurePolicy: &fail,
-			MatchConstraints: &admissionv1.MatchResources{
-				ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
-					Operations: []admissionv1.OperationType{admissionv1.Update},
-					Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods/status"}},
-				}}},
-			},
-			Validations: []admissionv1.Validation{{Expression: "request.userInfo.username == 'ledger-admin'", Message: "the books are closed"}},
-		},
+	err := deny(ctx, c, name, "request.userInfo.username == 'ledger-admin'", "the books are closed",
+		&admissionv1.MatchResources{ResourceRules: rules("pods/status", admissionv1.Update)}, &admissionv1.MatchResources{NamespaceSelector: of(namespace)})
+	if err != nil {
+		return err
 	}
-	if _, err := c.Client().AdmissionregistrationV1().ValidatingAdmissionPolicies().Create(ctx, policy, metav1.CreateOptions{}); err != nil {
-		return fmt.Errorf("create ValidatingAdmissionPolicy %s: %w", name, err)
-	}
-	binding := &admissionv1.ValidatingAdmissionPolicyBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
-			PolicyName: name, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
-			MatchResources: &admissionv1.MatchResources{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}}},
-		},
-	}
-	if _, err := c.Client().AdmissionregistrationV1().ValidatingAdmissionPolicyBindings().Create(ctx, binding, metav1.CreateOptions{}); err != nil {
-		return fmt.Errorf("create ValidatingAdmissionPolicyBinding %s: %w", name, err)
-	}
-	return bed.Poll(ctx, time.Minute, func(ctx context.Context) error {
-		found, err := pods(ctx, c, namespace, "", 1)
-		if err != nil {
-			return err
-		}
-		patch := []byte(`{"status":{"message":"test"}}`)
-		_, err = c.Client().CoreV1().Pods(namespace).Patch(ctx, found[0].Name, types.MergePatchType, patch, metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}}, "status")
-		if err == nil {
-			return fmt.Errorf("policy %s is not in force", name)
-		}
-		return nil
-	})
+	return inForce(ctx, c, c.Client(), namespace, `{"status":{"message":"test"}}`, "status")
 }
 
 // LongGracePeriod is a pod that takes its time, and may.
@@ -366,16 +327,7 @@ func Healthy() Scenario {
 			if err := chat.deploy(ctx, c); err != nil {
 				return err
 			}
-			done := &batchv1.Job{
-				ObjectMeta: metav1.ObjectMeta{Name: job},
-				Spec: batchv1.JobSpec{Template: corev1.PodTemplateSpec{
-					ObjectMeta: metav1.ObjectMeta{Labels: index.labels()}, Spec: index.spec(),
-				}},
-			}
-			if _, err := c.Client().BatchV1().Jobs(namespace).Create(ctx, done, metav1.CreateOptions{}); err != nil {
-				return fmt.Errorf("create Job %s/%s: %w", namespace, job, err)
-			}
-			return nil
+			return index.job(ctx, c)
 		},
 		Check: func(ctx context.Context, c *bed.Cluster) error {
 			found, err := c.Client().BatchV1().Jobs(namespace).Get(ctx, job, metav1.GetOptions{})

@@ -2,7 +2,6 @@ package scenario
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -17,7 +16,7 @@ import (
 
 // Fixes returns the scenarios to try changes on. They are beside All, because what is done to them changes them.
 func Fixes() []Scenario {
-	return []Scenario{StatefulPodOnFrozenNode(), TwoFinalizers(), PolicyBlocksPatch()}
+	return []Scenario{NodeStory(), StatefulPodOnFrozenNode(), TwoFinalizers(), PolicyBlocksPatch()}
 }
 
 // FrozenNode is the node of StatefulPodOnFrozenNode, and FrozenPod its pod.
@@ -169,10 +168,7 @@ func quoted(words []string) string {
 func spoilChanges(ctx context.Context, c *bed.Cluster, namespace, name string) error {
 	api, meta := c.Client().AdmissionregistrationV1(), metav1.ObjectMeta{Name: name}
 	policy := &admissionv1.MutatingAdmissionPolicy{ObjectMeta: meta, Spec: admissionv1.MutatingAdmissionPolicySpec{
-		MatchConstraints: &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
-			Operations: []admissionv1.OperationType{admissionv1.Create, admissionv1.Update},
-			Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
-		}}}},
+		MatchConstraints:   &admissionv1.MatchResources{ResourceRules: rules("pods", admissionv1.Create, admissionv1.Update)},
 		ReinvocationPolicy: admissionv1.NeverReinvocationPolicy,
 		Mutations: []admissionv1.Mutation{{
 			PatchType: admissionv1.PatchTypeApplyConfiguration, ApplyConfiguration: &admissionv1.ApplyConfiguration{Expression: `Object{spec: Object.spec{hostname: "invoices"}}`},
@@ -183,23 +179,12 @@ func spoilChanges(ctx context.Context, c *bed.Cluster, namespace, name string) e
 	}
 	binding := &admissionv1.MutatingAdmissionPolicyBinding{ObjectMeta: meta, Spec: admissionv1.MutatingAdmissionPolicyBindingSpec{
 		PolicyName:     name,
-		MatchResources: &admissionv1.MatchResources{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}}},
+		MatchResources: &admissionv1.MatchResources{NamespaceSelector: of(namespace)},
 	}}
 	if _, err := api.MutatingAdmissionPolicyBindings().Create(ctx, binding, metav1.CreateOptions{}); err != nil {
 		return fmt.Errorf("create MutatingAdmissionPolicyBinding %s: %w", name, err)
 	}
-	return bed.Poll(ctx, time.Minute, func(ctx context.Context) error {
-		found, err := pods(ctx, c, namespace, "", 1)
-		if err != nil {
-			return err
-		}
-		patch := []byte(`{"metadata":{"annotations":{"shop.example.com/probe":"true"}}}`)
-		_, err = c.Client().CoreV1().Pods(namespace).Patch(ctx, found[0].Name, types.MergePatchType, patch, metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
-		if err == nil {
-			return errors.New("policy " + name + " is not in force")
-		}
-		return nil
-	})
+	return inForce(ctx, c, c.Client(), namespace, probePatch)
 }
 
 // statefulRunning makes a StatefulSet of the workload, and waits until its pods run.
@@ -211,7 +196,7 @@ func (w workload) statefulRunning(ctx context.Context, c *bed.Cluster) error {
 		ObjectMeta: metav1.ObjectMeta{Name: w.name, Labels: w.labels()},
 		Spec: appsv1.StatefulSetSpec{
 			Replicas: &w.replicas, ServiceName: w.name, Selector: &metav1.LabelSelector{MatchLabels: w.labels()},
-			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: w.labels()}, Spec: w.spec()},
+			Template: w.template(),
 		},
 	}
 	if _, err := c.Client().AppsV1().StatefulSets(w.namespace).Create(ctx, set, metav1.CreateOptions{}); err != nil {

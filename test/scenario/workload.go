@@ -6,6 +6,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -49,6 +50,10 @@ type workload struct {
 }
 
 func (w workload) labels() map[string]string { return map[string]string{appLabel: w.name} }
+
+func (w workload) template() corev1.PodTemplateSpec {
+	return corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: w.labels()}, Spec: w.spec()}
+}
 
 func (w workload) spec() corev1.PodSpec {
 	image := w.image
@@ -117,7 +122,7 @@ func (w workload) deploy(ctx context.Context, c *bed.Cluster) error {
 		Spec: appsv1.DeploymentSpec{
 			Replicas: &w.replicas,
 			Selector: &metav1.LabelSelector{MatchLabels: w.labels()},
-			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: w.labels()}, Spec: w.spec()},
+			Template: w.template(),
 		},
 	}
 	if _, err := c.Client().AppsV1().Deployments(w.namespace).Create(ctx, deployment, metav1.CreateOptions{}); err != nil {
@@ -162,6 +167,15 @@ func (w workload) podRunning(ctx context.Context, c *bed.Cluster) error {
 		return err
 	}
 	return w.running(ctx, c)
+}
+
+// job makes a Job of the workload, in a namespace that is there.
+func (w workload) job(ctx context.Context, c *bed.Cluster) error {
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: w.name}, Spec: batchv1.JobSpec{Template: w.template()}}
+	if _, err := c.Client().BatchV1().Jobs(w.namespace).Create(ctx, job, metav1.CreateOptions{}); err != nil {
+		return fmt.Errorf("create Job %s/%s: %w", w.namespace, w.name, err)
+	}
+	return nil
 }
 
 // deletePods deletes all the workload's pods, as somebody does who hopes that

@@ -59,19 +59,19 @@ func clockSkew() diagnose.Cause {
 			return f, len(f.Explains) > 0
 		},
 		Log: append(append(
-			likelyLines(
-				saying("token not valid yet"), saying("token is not valid yet"), saying("token used before issued"), saying("Token is used before issued"),
+			diagnose.LikelyLines(
+				diagnose.Saying("token not valid yet"), diagnose.Saying("token is not valid yet"), diagnose.Saying("token used before issued"), diagnose.Saying("Token is used before issued"),
 				// crypto/x509 says at which side of its time the certificate is seen.
-				saying("x509: certificate has expired or is not yet valid", " is before "),
-				saying("clock difference against peer", "too high"), // etcd
+				diagnose.Saying("x509: certificate has expired or is not yet valid", " is before "),
+				diagnose.Saying("clock difference against peer", "too high"), // etcd
 			),
 			// chronyd and ntpd name the seconds: a minute and more is what certificates and tokens do not forgive. Right
 			// after a start that is how the clock is put right.
-			diagnose.LogMatch{Text: saying("System clock wrong by"), Pattern: `wrong by -?(\d{3,}|[6-9]\d)\.`, Confidence: diagnose.Likely},
-			diagnose.LogMatch{Text: saying("System clock was stepped by"), Pattern: `stepped by -?(\d{3,}|[6-9]\d)\.`, Confidence: diagnose.Likely},
-			diagnose.LogMatch{Text: saying("ntpd", "time reset "), Pattern: `time reset [+-]?(\d{3,}|[6-9]\d)\.`, Confidence: diagnose.Likely},
-		), fittingLines([]string{"kubelet-client-cert-expired"}, "What timedatectl or chronyc tracking says of the node's clock.",
-			saying("NTP synchronized: no"), saying("System clock synchronized: no"), saying("time jump detected"),
-			saying("Marking clocksource", "unstable because the skew is too large"))...),
+			diagnose.LogMatch{Text: diagnose.Saying("System clock wrong by"), Pattern: `wrong by -?(\d{3,}|[6-9]\d)\.`, Confidence: diagnose.Likely},
+			diagnose.LogMatch{Text: diagnose.Saying("System clock was stepped by"), Pattern: `stepped by -?(\d{3,}|[6-9]\d)\.`, Confidence: diagnose.Likely},
+			diagnose.LogMatch{Text: diagnose.Saying("ntpd", "time reset "), Pattern: `time reset [+-]?(\d{3,}|[6-9]\d)\.`, Confidence: diagnose.Likely},
+		), diagnose.FittingLines([]string{"kubelet-client-cert-expired"}, "What timedatectl or chronyc tracking says of the node's clock.",
+			diagnose.Saying("NTP synchronized: no"), diagnose.Saying("System clock synchronized: no"), diagnose.Saying("time jump detected"),
+			diagnose.Saying("Marking clocksource", "unstable because the skew is too large"))...),
 	}
 }

@@ -27,18 +27,18 @@ func kubeletClientCertExpired() diagnose.Cause {
 }
 
 func expiredCertificateLines() []diagnose.LogMatch {
-	out := certainLines(
-		saying("part of the existing bootstrap client certificate"), saying("currently active client certificate has expired"),
-		saying("since a valid client cert was found, but the server is not responsive"),
+	out := diagnose.CertainLines(
+		diagnose.Saying("part of the existing bootstrap client certificate"), diagnose.Saying("currently active client certificate has expired"),
+		diagnose.Saying("since a valid client cert was found, but the server is not responsive"),
 	)
-	out = append(out, likelyLines(
-		saying("No valid client certificate is found"), saying("unable to load bootstrap kubeconfig"), saying("cannot create certificate signing request", "Unauthorized"),
-		saying("failed to run Kubelet", "bootstrap"), saying("Reached backoff limit, still unable to rotate certs"),
+	out = append(out, diagnose.LikelyLines(
+		diagnose.Saying("No valid client certificate is found"), diagnose.Saying("unable to load bootstrap kubeconfig"), diagnose.Saying("cannot create certificate signing request", "Unauthorized"),
+		diagnose.Saying("failed to run Kubelet", "bootstrap"), diagnose.Saying("Reached backoff limit, still unable to rotate certs"),
 	)...)
-	out = append(out, fittingLines([]string{"control-plane-down"}, "Whether a signing request of the node waits for approval (kubectl get csr), and when the certificate that the kubelet has ends.",
-		saying("Failed while requesting a signed certificate from the control plane"), saying("Certificate request was not signed"), saying("certificate request was not signed"),
+	out = append(out, diagnose.FittingLines([]string{"control-plane-down"}, "Whether a signing request of the node waits for approval (kubectl get csr), and when the certificate that the kubelet has ends.",
+		diagnose.Saying("Failed while requesting a signed certificate from the control plane"), diagnose.Saying("Certificate request was not signed"), diagnose.Saying("certificate request was not signed"),
 	)...)
-	out = append(out, fittingLines([]string{"clock-skew"},
+	out = append(out, diagnose.FittingLines([]string{"clock-skew"},
 		"What date says on the node, and openssl x509 -noout -dates of /var/lib/kubelet/pki/kubelet-client-current.pem: an expired certificate, or a clock that is wrong.",
 		diagnose.Text{All: []string{"x509: certificate has expired or is not yet valid"}, None: []string{" is before ", "pull", "registry", "webhook"}},
 		diagnose.Text{All: []string{"Unable to register node"}, Any: []string{"Unauthorized", "x509"}},

@@ -89,34 +89,34 @@ func machineUp(s *snapshot.Snapshot, n *corev1.Node) (diagnose.Evidence, bool) {
 
 // deadKubeletLines are those of a kubelet that ends: its own last words, and systemd's about it and about what has it built in.
 func deadKubeletLines() []diagnose.LogMatch {
-	out := certainLines(
+	out := diagnose.CertainLines(
 		// Reasons for which a kubelet does not start (cmd/kubelet/app/server.go and what it calls).
-		saying("misconfiguration: kubelet cgroup driver"), saying("running with swap on is not supported", "fail-swap-on"), saying("failed to load kubelet config file"),
-		saying("failed to validate kubelet flags"), saying("failed to load kubelet dropin file"), saying("failed to parse kubelet flag"), saying("failed to construct kubelet dependencies"),
-		saying("unable to load client CA file"), saying("unknown command line flag", "kubelet"), saying("invalid configuration: cgroup-root"), saying("Failed to initialize CSINode after retrying"),
+		diagnose.Saying("misconfiguration: kubelet cgroup driver"), diagnose.Saying("running with swap on is not supported", "fail-swap-on"), diagnose.Saying("failed to load kubelet config file"),
+		diagnose.Saying("failed to validate kubelet flags"), diagnose.Saying("failed to load kubelet dropin file"), diagnose.Saying("failed to parse kubelet flag"), diagnose.Saying("failed to construct kubelet dependencies"),
+		diagnose.Saying("unable to load client CA file"), diagnose.Saying("unknown command line flag", "kubelet"), diagnose.Saying("invalid configuration: cgroup-root"), diagnose.Saying("Failed to initialize CSINode after retrying"),
 		diagnose.Text{All: []string{"failed to validate kubelet configuration"}, None: []string{"cgroup v1"}},
 	)
 	// systemd says that it ended, and not why; a kubelet that cannot start because of something below it says that.
-	out = append(out, logLines(diagnose.Likely, []string{"kubelet-client-cert-expired", "rejected-cgroup-v1", "cgroup-systemd-failure", "inotify-fd-exhaustion"},
+	out = append(out, diagnose.LinesOf(diagnose.Likely, []string{"kubelet-client-cert-expired", "rejected-cgroup-v1", "cgroup-systemd-failure", "inotify-fd-exhaustion"},
 		"What the kubelet itself logged last before it ended.",
-		saying("kubelet.service entered failed state"), saying("kubelet.service: Start request repeated too quickly"), saying("kubelet.service: Failed with result"),
-		saying("kubelet.service: main process exited"),
-		saying("daemon-kubelite.service: Main process exited"), saying("k3s-agent.service: Main process exited"), saying("rke2-agent.service: Main process exited"),
-		saying("k0sworker.service: Main process exited"),
+		diagnose.Saying("kubelet.service entered failed state"), diagnose.Saying("kubelet.service: Start request repeated too quickly"), diagnose.Saying("kubelet.service: Failed with result"),
+		diagnose.Saying("kubelet.service: main process exited"),
+		diagnose.Saying("daemon-kubelite.service: Main process exited"), diagnose.Saying("k3s-agent.service: Main process exited"), diagnose.Saying("rke2-agent.service: Main process exited"),
+		diagnose.Saying("k0sworker.service: Main process exited"),
 		diagnose.Text{All: []string{"failed to run Kubelet"}, None: []string{"bootstrap", "cgroup v1", "x509", "certificate", "swap on", "misconfiguration"}},
-		saying("Failed to start ContainerManager"), saying("Failed to start cAdvisor"), saying("failed to create kubelet: "),
+		diagnose.Saying("Failed to start ContainerManager"), diagnose.Saying("Failed to start cAdvisor"), diagnose.Saying("failed to create kubelet: "),
 	)...)
-	out = append(out, likelyLines(
+	out = append(out, diagnose.LikelyLines(
 		diagnose.Text{All: []string{"Out of memory: Kill"}, Any: []string{"(kubelet)", "(kubelite)", "(k3s-agent)", "(hyperkube)"}},
 	)...)
 	// Once is an update, a new configuration or a node that is shut down; ten times is a kubelet that does not stay.
-	out = append(out, diagnose.LogMatch{Text: saying("kubelet.service: Scheduled restart job"), Pattern: `restart counter is at [1-9]\d`, Confidence: diagnose.Likely})
-	out = append(out, fittingLines([]string{"node-shutdown-graceful"}, "Whether the kubelet is started again and stays: journalctl -u kubelet.",
-		saying("Stopped kubelet: The Kubernetes Node Agent"), saying("Stopped kubelet.service"),
-		saying("kubelet.service: Scheduled restart job"), saying("kubelet.service holdoff time over, scheduling restart"),
+	out = append(out, diagnose.LogMatch{Text: diagnose.Saying("kubelet.service: Scheduled restart job"), Pattern: `restart counter is at [1-9]\d`, Confidence: diagnose.Likely})
+	out = append(out, diagnose.FittingLines([]string{"node-shutdown-graceful"}, "Whether the kubelet is started again and stays: journalctl -u kubelet.",
+		diagnose.Saying("Stopped kubelet: The Kubernetes Node Agent"), diagnose.Saying("Stopped kubelet.service"),
+		diagnose.Saying("kubelet.service: Scheduled restart job"), diagnose.Saying("kubelet.service holdoff time over, scheduling restart"),
 	)...)
 	// A lister that is empty because nothing can be listed: the node is not registered, or the API server refuses or is not reached.
-	out = append(out, fittingLines([]string{"kubelet-client-cert-expired", "clock-skew", "control-plane-down", "node-object-deleted-kubelet-alive"},
+	out = append(out, diagnose.FittingLines([]string{"kubelet-client-cert-expired", "clock-skew", "control-plane-down", "node-object-deleted-kubelet-alive"},
 		"What the kubelet says of its calls to the API server: x509 or Unauthorized (its certificate, its clock), connection refused or i/o timeout (the way to it), not found (the Node object).",
 		diagnose.Text{All: []string{"Error getting node", "not found"}},
 		diagnose.Text{All: []string{"Error getting the current node from lister"}},

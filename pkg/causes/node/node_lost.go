@@ -45,12 +45,12 @@ func nodeLost() diagnose.Cause {
 		Pod:  findLostByPod,
 		Node: findNodeLost,
 		// In what kubectl describe printed, and in the log of the controller manager.
-		Log: append(logLines(diagnose.Likely, silentToo(), "Whether the machine is powered off, cut off, or up with a dead kubelet: its cloud console, its BMC or a login tells.",
-			saying("Kubelet stopped posting node status"), saying("Node is unresponsive. Adding it to the Taint queue"), saying("Kubelet never posted node status"),
-			saying("hasn't been updated for", "Last Ready"),
+		Log: append(diagnose.LinesOf(diagnose.Likely, silentToo(), "Whether the machine is powered off, cut off, or up with a dead kubelet: its cloud console, its BMC or a login tells.",
+			diagnose.Saying("Kubelet stopped posting node status"), diagnose.Saying("Node is unresponsive. Adding it to the Taint queue"), diagnose.Saying("Kubelet never posted node status"),
+			diagnose.Saying("hasn't been updated for", "Last Ready"),
 		),
 			// The kubelet's own log, where it runs and does not get through.
-			fittingLines([]string{"control-plane-down", "kubelet-client-cert-expired"}, "Whether the API server can be reached from the node (its /readyz with curl), and whether other nodes fail to reach it too.",
+			diagnose.FittingLines([]string{"control-plane-down", "kubelet-client-cert-expired"}, "Whether the API server can be reached from the node (its /readyz with curl), and whether other nodes fail to reach it too.",
 				diagnose.Text{All: []string{"failed to ensure lease exists"}, Any: cutOff()}, diagnose.Text{All: []string{"failed to ensure node lease exists"}, Any: cutOff()},
 				diagnose.Text{All: []string{"Failed to update lease"}, Any: cutOff()}, diagnose.Text{All: []string{"failed to update node lease"}, Any: cutOff()},
 				diagnose.Text{All: []string{"Error updating node status, will retry"}, Any: cutOff()}, diagnose.Text{All: []string{"Unable to register node"}, Any: cutOff()},

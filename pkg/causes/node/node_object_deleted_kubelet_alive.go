@@ -39,11 +39,11 @@ func nodeObjectDeletedKubeletAlive() diagnose.Cause {
 		},
 		Node: findKubeletAlive,
 		Log: append(
-			likelyLines(
+			diagnose.LikelyLines(
 				diagnose.Text{All: []string{"Error updating node status, will retry", "not found"}}, diagnose.Text{All: []string{"Error updating node status, will retry", "no node instance returned"}},
 			),
-			fittingLines([]string{"kubelet-dead-node-up"}, "Whether kubectl get node lists the node.",
-				saying("Failed to get node when trying to set owner ref to the node lease"))...,
+			diagnose.FittingLines([]string{"kubelet-dead-node-up"}, "Whether kubectl get node lists the node.",
+				diagnose.Saying("Failed to get node when trying to set owner ref to the node lease"))...,
 		),
 	}
 }

@@ -37,12 +37,12 @@ func nodeShutdownGraceful() diagnose.Cause {
 		},
 		Node: findShutdown,
 		Log: append(
-			likelyLines(
-				saying("Shutdown manager detected new shutdown event"), saying("Shutdown manager processing shutdown event"), saying("imminent node shutdown"), saying("node is shutting down"),
-				saying("Pod was rejected as the node is shutting down"), saying("Shutdown manager killing pod with gracePeriod"),
+			diagnose.LikelyLines(
+				diagnose.Saying("Shutdown manager detected new shutdown event"), diagnose.Saying("Shutdown manager processing shutdown event"), diagnose.Saying("imminent node shutdown"), diagnose.Saying("node is shutting down"),
+				diagnose.Saying("Pod was rejected as the node is shutting down"), diagnose.Saying("Shutdown manager killing pod with gracePeriod"),
 			),
-			fittingLines([]string{"node-shutdown-ungraceful"}, "Whether the kubelet logged that it ended its pods before (\"Shutdown manager …\").",
-				saying("System is powering down"), saying("System is rebooting"), saying("Powering Off"), saying("Reached target Shutdown"), saying("Reached target System Shutdown"))...,
+			diagnose.FittingLines([]string{"node-shutdown-ungraceful"}, "Whether the kubelet logged that it ended its pods before (\"Shutdown manager …\").",
+				diagnose.Saying("System is powering down"), diagnose.Saying("System is rebooting"), diagnose.Saying("Powering Off"), diagnose.Saying("Reached target Shutdown"), diagnose.Saying("Reached target System Shutdown"))...,
 		),
 	}
 }

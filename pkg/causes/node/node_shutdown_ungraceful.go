@@ -42,9 +42,9 @@ func nodeShutdownUngraceful() diagnose.Cause {
 			},
 		},
 		Node: findUngraceful,
-		Log: fittingLines([]string{"node-shutdown-graceful"}, "Whether the log before it ends with an orderly shutdown, or in the middle of things.",
+		Log: diagnose.FittingLines([]string{"node-shutdown-graceful"}, "Whether the log before it ends with an orderly shutdown, or in the middle of things.",
 			// Said at the next start: journald closes its files when the machine goes down in order, mostly.
-			saying("corrupted or uncleanly shut down, renaming and replacing"),
+			diagnose.Saying("corrupted or uncleanly shut down, renaming and replacing"),
 			diagnose.Text{All: []string{"has been rebooted, boot id"}}, diagnose.Text{All: []string{"-- Reboot --"}}, diagnose.Text{All: []string{"Fs was not properly unmounted"}}),
 	}
 }

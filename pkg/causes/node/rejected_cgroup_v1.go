@@ -30,9 +30,9 @@ func rejectedCgroupV1() diagnose.Cause {
 			Since: "Kubernetes 1.35",
 		},
 		Log: append(
-			certainLines(saying("kubelet is configured to not run on a host using cgroup v1")),
-			fittingLines([]string{"kubelet-dead-node-up"}, "Which version the kubelet has that ends: from 1.35 on it refuses cgroup v1; before, this is only a warning.",
-				saying("cgroup v1 detected. cgroup v1 support is deprecated"), saying("cgroups v1 support is deprecated"))...,
+			diagnose.CertainLines(diagnose.Saying("kubelet is configured to not run on a host using cgroup v1")),
+			diagnose.FittingLines([]string{"kubelet-dead-node-up"}, "Which version the kubelet has that ends: from 1.35 on it refuses cgroup v1; before, this is only a warning.",
+				diagnose.Saying("cgroup v1 detected. cgroup v1 support is deprecated"), diagnose.Saying("cgroups v1 support is deprecated"))...,
 		),
 	}
 }

@@ -29,9 +29,9 @@ func virtualKubeletDown() diagnose.Cause {
 		},
 		Pod: providerFailed,
 		Log: append(
-			likelyLines(saying("failed to delete pod in the provider"), saying("failed to create pod in provider"), saying("ProviderCreateFailed"), saying("ProviderDeleteFailed"), saying("ProviderUpdateFailed")),
-			fittingLines([]string{"node-lost"}, "Whether the program that serves the virtual node runs, and what its cloud service says of it.",
-				saying("PodsTracker.cleanupDanglingPods"))...,
+			diagnose.LikelyLines(diagnose.Saying("failed to delete pod in the provider"), diagnose.Saying("failed to create pod in provider"), diagnose.Saying("ProviderCreateFailed"), diagnose.Saying("ProviderDeleteFailed"), diagnose.Saying("ProviderUpdateFailed")),
+			diagnose.FittingLines([]string{"node-lost"}, "Whether the program that serves the virtual node runs, and what its cloud service says of it.",
+				diagnose.Saying("PodsTracker.cleanupDanglingPods"))...,
 		),
 		Node: func(s *snapshot.Snapshot, g scope.Group) (diagnose.Finding, bool) {
 			n := s.Node(g.Node)

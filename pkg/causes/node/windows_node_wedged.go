@@ -35,10 +35,10 @@ func windowsNodeWedged() diagnose.Cause {
 			Say: "Windows node {node} does not let go of what a container had, or does not make what one needs.",
 		},
 		Log: append(
-			certainLines(saying("failed to detach VHD"), saying("hcnDeleteNamespace"), saying("failed to terminate hccshim container"), saying("failed to terminate hcsshim container")),
-			likelyLines(
+			diagnose.CertainLines(diagnose.Saying("failed to detach VHD"), diagnose.Saying("hcnDeleteNamespace"), diagnose.Saying("failed to terminate hccshim container"), diagnose.Saying("failed to terminate hcsshim container")),
+			diagnose.LikelyLines(
 				diagnose.Text{All: []string{"hcsshim"}, Any: []string{"being used by another process", "already been closed", "Access is denied", "not running", "timeout", "failed in Win32"}},
-				saying("HNS failed with error"), saying("hcnCreateEndpoint failed"), saying("hcnDeleteEndpoint"), saying("windowsfilter", "failed to remove root filesystem"),
+				diagnose.Saying("HNS failed with error"), diagnose.Saying("hcnCreateEndpoint failed"), diagnose.Saying("hcnDeleteEndpoint"), diagnose.Saying("windowsfilter", "failed to remove root filesystem"),
 				diagnose.Text{All: []string{"unable to remove filesystem for", "Access is denied"}},
 			)...,
 		),

@@ -42,13 +42,13 @@ func apparmorRuncSignalDenied() diagnose.Cause {
 			Say: "Runc on node {node} may not signal containers: the kernel answers permission denied, so no container there can be ended.",
 		},
 		Log: append(
-			certainLines(
+			diagnose.CertainLines(
 				diagnose.Text{All: []string{"apparmor=", "DENIED", "operation=", "signal", "requested_mask"}, Any: []string{"cri-containerd", "docker-default", "crio-default", "containers-default", "runc", "crun", "dockerd"}},
 				denied,
 			),
-			likelyLines(
-				saying("apparmor=", "DENIED", "operation=", "signal", "requested_mask"),
-				saying("cannot stop container", "permission denied"), saying("could not kill container", "permission denied"), // dockerd
+			diagnose.LikelyLines(
+				diagnose.Saying("apparmor=", "DENIED", "operation=", "signal", "requested_mask"),
+				diagnose.Saying("cannot stop container", "permission denied"), diagnose.Saying("could not kill container", "permission denied"), // dockerd
 			)...,
 		),
 	}

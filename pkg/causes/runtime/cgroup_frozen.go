@@ -22,12 +22,12 @@ func cgroupFrozen() diagnose.Cause {
 			Refs: []string{"https://github.com/kubernetes/kubernetes/issues/104280", "https://github.com/containerd/containerd/issues/8102", "opencontainers/cgroups: fs/freezer.go"},
 		},
 		Log: append(
-			certainLines(
-				saying("freezer.state", "FROZEN"),
-				saying("__refrigerator"), // the kernel function in which a frozen process of cgroup v1 waits (kernel/freezer.c)
+			diagnose.CertainLines(
+				diagnose.Saying("freezer.state", "FROZEN"),
+				diagnose.Saying("__refrigerator"), // the kernel function in which a frozen process of cgroup v1 waits (kernel/freezer.c)
 			),
-			likelyLines(
-				saying("unable to freeze"), saying("while freezing", "unexpected state"), saying("waiting for the cgroup to freeze"),
+			diagnose.LikelyLines(
+				diagnose.Saying("unable to freeze"), diagnose.Saying("while freezing", "unexpected state"), diagnose.Saying("waiting for the cgroup to freeze"),
 			)...,
 		),
 	}

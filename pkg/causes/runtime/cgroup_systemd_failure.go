@@ -46,16 +46,16 @@ func cgroupSystemdFailure() diagnose.Cause {
 		},
 		Signature: &g,
 		Log: append(
-			likelyLines(append(texts,
-				saying("Failed to activate service", "org.freedesktop.systemd1"),
-				saying("Failed to add", "systemd sandbox cgroup"),
+			diagnose.LikelyLines(append(texts,
+				diagnose.Saying("Failed to activate service", "org.freedesktop.systemd1"),
+				diagnose.Saying("Failed to add", "systemd sandbox cgroup"),
 			)...),
 			// What is left in a cgroup keeps it from being removed: usually a process that does not end.
-			fittingLines([]string{"d-state-process", "cgroup-frozen", "zombie-zap-pid-ns"},
+			diagnose.FittingLines([]string{"d-state-process", "cgroup-frozen", "zombie-zap-pid-ns"},
 				"Which processes are in the cgroup that the line names (cgroup.procs, and those of its children): none means a leftover of systemd's, one in state D or a frozen one holds it.",
 				diagnose.Text{All: []string{"failed to delete cgroup paths"}},
 				diagnose.Text{All: []string{"sys/fs/cgroup", "device or resource busy"}, Any: []string{"rmdir", "remove cgroup", "unlinkat", "remove paths"}},
-				saying("Pod is terminated, but pod cgroup sandbox has not been cleaned up"),
+				diagnose.Saying("Pod is terminated, but pod cgroup sandbox has not been cleaned up"),
 			)...,
 		),
 	}

@@ -73,7 +73,7 @@ func containerdNameReservationLeak() diagnose.Cause {
 			f.Decide = "Whether the ID in \"is reserved for\" stays the same in all messages while the disk of node {node} is idle: then the name leaked."
 			return f, true
 		},
-		Log: logLines(diagnose.Likely, []string{"runtime-state-desync"},
+		Log: diagnose.LinesOf(diagnose.Likely, []string{"runtime-state-desync"},
 			"What docker ps -a shows under the ID that the line names. Not running: a leftover, to be removed. Running, or not listed: Docker and kubelet disagree on what there is.",
 			dockerConflict()),
 	}

@@ -53,20 +53,20 @@ func unkillableLines() []diagnose.LogMatch {
 		"zombie that nobody reaps, __refrigerator or a T a frozen cgroup; no process at all means that the runtime lost track of it."
 	fits := []string{"runtime-state-desync", "zombie-zap-pid-ns", "cgroup-frozen", "containerd-stop-regression", "runtime-hung", "kernel-hung-task"}
 	late := noAnswerInTime()
-	out := certainLines(saying("State:", "D (disk sleep)"))
-	out = append(out, likelyLines(saying("did not exit before"))...)
-	out = append(out, fittingLines([]string{"nfs-server-unreachable", "hung-fs-mount", "kernel-hung-task"}, "What the function below it in the stack belongs to: NFS, FUSE, Ceph or a block device, and whether that answers again.",
-		saying("rpc_wait_bit_killable"), saying("request_wait_answer"), saying("fuse_simple_request"), saying("ceph_mdsc_wait_request"), saying("io_schedule_timeout"),
+	out := diagnose.CertainLines(diagnose.Saying("State:", "D (disk sleep)"))
+	out = append(out, diagnose.LikelyLines(diagnose.Saying("did not exit before"))...)
+	out = append(out, diagnose.FittingLines([]string{"nfs-server-unreachable", "hung-fs-mount", "kernel-hung-task"}, "What the function below it in the stack belongs to: NFS, FUSE, Ceph or a block device, and whether that answers again.",
+		diagnose.Saying("rpc_wait_bit_killable"), diagnose.Saying("request_wait_answer"), diagnose.Saying("fuse_simple_request"), diagnose.Saying("ceph_mdsc_wait_request"), diagnose.Saying("io_schedule_timeout"),
 	)...)
 	// A line of ps -o stat: a process of a runtime in state D. The D stands alone between blanks.
 	for _, program := range []string{"runc init", "runc:[", "containerd-shim", "[kworker"} {
 		m := diagnose.LogMatch{
-			Text: saying(program), Pattern: `^(?:.*\s)?D[<NLsl+]{0,4}\s(?:.*\s)?\S*` + quoted(program),
+			Text: diagnose.Saying(program), Pattern: `^(?:.*\s)?D[<NLsl+]{0,4}\s(?:.*\s)?\S*` + quoted(program),
 			Confidence: diagnose.Possible, Alternatives: []string{"cgroup-frozen", "kernel-hung-task"}, Decide: decide,
 		}
 		out = append(out, m)
 	}
-	out = append(out, fittingLines(fits, decide,
+	out = append(out, diagnose.FittingLines(fits, decide,
 		diagnose.Text{All: []string{"to be killed: wait container"}, Any: append(late, "stop timeout", "context canceled", "code = Canceled", "is cancelled")},
 		diagnose.Text{All: []string{"StopContainer", "from runtime service failed"}, Any: late},
 		// containerd 1.1 and 1.2 say "is cancelled" where later ones quote the context.
@@ -78,13 +78,13 @@ func unkillableLines() []diagnose.LogMatch {
 		diagnose.Text{All: []string{"termination failed with gracePeriod"}, Any: late}, // kubelets before 1.19
 		diagnose.Text{All: []string{"Kill container failed"}, Any: late},
 		diagnose.Text{All: []string{"KillContainerError"}, Any: late},
-		saying("seconds of kill - trying direct SIGKILL"), // dockerd
-		saying("of kill - trying direct SIGKILL"),         // dockerd since 20.10: "within 10s of kill"
-		saying("tried to kill container, but did not receive an exit event"),
-		saying("failed to get container 'stopped' status"), // CRI-O
-		saying("Pod still has one or more containers in the non-exited state and will not be removed from desired state"),
-		saying("Pod is terminated, but some containers are still running"),
-		saying("Pod is terminating, but some containers are still running"),
+		diagnose.Saying("seconds of kill - trying direct SIGKILL"), // dockerd
+		diagnose.Saying("of kill - trying direct SIGKILL"),         // dockerd since 20.10: "within 10s of kill"
+		diagnose.Saying("tried to kill container, but did not receive an exit event"),
+		diagnose.Saying("failed to get container 'stopped' status"), // CRI-O
+		diagnose.Saying("Pod still has one or more containers in the non-exited state and will not be removed from desired state"),
+		diagnose.Saying("Pod is terminated, but some containers are still running"),
+		diagnose.Saying("Pod is terminating, but some containers are still running"),
 	)...)
 	return out
 }

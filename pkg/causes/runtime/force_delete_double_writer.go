@@ -35,13 +35,13 @@ func forceDeleteDoubleWriter() diagnose.Cause {
 		},
 		Pod: findPredecessor,
 		Log: append(
-			likelyLines(
-				saying("Pod is orphaned and still running, began terminating"),
-				saying("Pod is orphaned and still terminating"), saying("Orphaned running pod terminating without grace period"),
+			diagnose.LikelyLines(
+				diagnose.Saying("Pod is orphaned and still running, began terminating"),
+				diagnose.Saying("Pod is orphaned and still terminating"), diagnose.Saying("Orphaned running pod terminating without grace period"),
 			),
-			fittingLines([]string{"d-state-process", "runtime-state-desync"}, "Whether it is said of the same pod again and again: then its containers cannot be ended; once is the usual end of a pod that was deleted by force.",
+			diagnose.FittingLines([]string{"d-state-process", "runtime-state-desync"}, "Whether it is said of the same pod again and again: then its containers cannot be ended; once is the usual end of a pod that was deleted by force.",
 				// pkg/kubelet/kubelet_pods.go, for every pod that was deleted while the kubelet did not run.
-				saying("Clean up containers for orphaned pod"), saying("Killing unwanted pod"))...,
+				diagnose.Saying("Clean up containers for orphaned pod"), diagnose.Saying("Killing unwanted pod"))...,
 		),
 	}
 }

@@ -51,11 +51,11 @@ func hungVolumeBlocksCreatecontainer() diagnose.Cause {
 			return f, true
 		},
 		Log: append(append(
-			certainLines(diagnose.Text{All: []string{"failed to generate spec: failed to stat"}, Any: []string{"errno=512", "errno 512", "interrupted system call"}}),
-			logLines(diagnose.Likely, []string{"selinux-recursive-relabel"},
+			diagnose.CertainLines(diagnose.Text{All: []string{"failed to generate spec: failed to stat"}, Any: []string{"errno=512", "errno 512", "interrupted system call"}}),
+			diagnose.LinesOf(diagnose.Likely, []string{"selinux-recursive-relabel"},
 				"Whether stat of the pod's mounts below /var/lib/kubelet/pods returns (a volume that hangs), or the disk works through many files (SELinux labels).",
-				saying("urrently at stage container volume configuration"))...),
-			fittingLines([]string{"fuse-endpoint-dead", "nfs-stale-file-handle"}, "What stat of the path that the line names says.",
+				diagnose.Saying("urrently at stage container volume configuration"))...),
+			diagnose.FittingLines([]string{"fuse-endpoint-dead", "nfs-stale-file-handle"}, "What stat of the path that the line names says.",
 				diagnose.Text{All: []string{"failed to generate spec: failed to stat"}, None: []string{"errno=512", "transport endpoint", "stale", "no such file", "permission denied", "not a directory"}})...,
 		),
 	}

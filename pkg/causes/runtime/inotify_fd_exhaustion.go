@@ -43,16 +43,16 @@ func inotifyFdExhaustion() diagnose.Cause {
 			Say: "A program on node {node} got no inotify instance or watch: the node's limit is reached.",
 		},
 		Log: append(
-			certainLines(
+			diagnose.CertainLines(
 				node,
 				diagnose.Text{All: []string{"inotify", "no space left on device"}}, diagnose.Text{All: []string{"fsnotify", "no space left on device"}},
 				diagnose.Text{All: []string{"add watch", "no space left on device"}},
-				saying("VFS: file-max limit"), // the kernel's limit of open files of the whole node
+				diagnose.Saying("VFS: file-max limit"), // the kernel's limit of open files of the whole node
 			),
-			likelyLines(
+			diagnose.LikelyLines(
 				full, worded, // or the limit of open files of that one process
 				diagnose.Text{All: []string{"too many open files"}, Any: []string{"accept4", "Accept error", "containerd", "dockerd", "kubelet", "crio"}},
-				saying("failed to create fsnotify watcher"),
+				diagnose.Saying("failed to create fsnotify watcher"),
 			)...,
 		),
 	}

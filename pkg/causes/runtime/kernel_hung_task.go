@@ -59,12 +59,12 @@ func kernelHungTask() diagnose.Cause {
 		},
 		Log: append(
 			fittingHangs(),
-			append(certainLines(
-				saying("BUG: soft lockup"), saying("hard LOCKUP"), saying("kernel BUG at"), saying("BUG: unable to handle"), saying("BUG: kernel NULL pointer"),
-				saying("rcu", "self-detected stall on "), saying("detected stalls on CPUs"), saying("Kernel panic - not syncing"), saying("general protection fault: 0000"),
-				saying("divide error: 0000"), saying("BUG: scheduling while atomic"),
+			append(diagnose.CertainLines(
+				diagnose.Saying("BUG: soft lockup"), diagnose.Saying("hard LOCKUP"), diagnose.Saying("kernel BUG at"), diagnose.Saying("BUG: unable to handle"), diagnose.Saying("BUG: kernel NULL pointer"),
+				diagnose.Saying("rcu", "self-detected stall on "), diagnose.Saying("detected stalls on CPUs"), diagnose.Saying("Kernel panic - not syncing"), diagnose.Saying("general protection fault: 0000"),
+				diagnose.Saying("divide error: 0000"), diagnose.Saying("BUG: scheduling while atomic"),
 			),
-				diagnose.LogMatch{Text: saying("Oops: 0"), Pattern: `\boops: 0`, Confidence: diagnose.Certain})...,
+				diagnose.LogMatch{Text: diagnose.Saying("Oops: 0"), Pattern: `\boops: 0`, Confidence: diagnose.Certain})...,
 		),
 	}
 }
@@ -72,7 +72,7 @@ func kernelHungTask() diagnose.Cause {
 // fittingHangs is a task that waits in the kernel: what it waits for may be the kernel's own lock, or a disk or a server that does not answer.
 func fittingHangs() []diagnose.LogMatch {
 	return []diagnose.LogMatch{{
-		Text: saying("blocked for more than", "seconds"), Pattern: `task \S.*:\w+ blocked for more than \d+ seconds`, Confidence: diagnose.Likely,
+		Text: diagnose.Saying("blocked for more than", "seconds"), Pattern: `task \S.*:\w+ blocked for more than \d+ seconds`, Confidence: diagnose.Likely,
 		Alternatives: []string{"d-state-process", "nfs-server-unreachable", "hung-fs-mount"},
 		Decide:       "The stack that follows the line: functions of NFS, FUSE, Ceph or a block device name what does not answer; mutex_lock and cgroup functions the kernel's own locks.",
 	}}

@@ -53,9 +53,9 @@ func kubeletPodWorkerBug() diagnose.Cause {
 			return f, true
 		},
 		Log: append(
-			likelyLines(saying("Pod worker has been requested for removal but is still not fully terminated")),
-			fittingLines([]string{"static-mirror-pod"}, "Whether it is said of a static pod whose manifest was changed or put back on a kubelet of 1.22 to 1.26, and goes on after its containers are gone.",
-				saying("Pod is terminating but has been requested to restart with same UID"))...,
+			diagnose.LikelyLines(diagnose.Saying("Pod worker has been requested for removal but is still not fully terminated")),
+			diagnose.FittingLines([]string{"static-mirror-pod"}, "Whether it is said of a static pod whose manifest was changed or put back on a kubelet of 1.22 to 1.26, and goes on after its containers are gone.",
+				diagnose.Saying("Pod is terminating but has been requested to restart with same UID"))...,
 		),
 	}
 }

@@ -40,9 +40,9 @@ func longGraceOrPrestop() diagnose.Cause {
 		},
 		Pod: findSecondGrace,
 		Log: append(
-			likelyLines(saying("PreStop hook not completed in grace period"), saying("preStop hook not completed in grace period"), saying("preStop hook for container", "did not complete in")),
+			diagnose.LikelyLines(diagnose.Saying("PreStop hook not completed in grace period"), diagnose.Saying("preStop hook not completed in grace period"), diagnose.Saying("preStop hook for container", "did not complete in")),
 			// CRI-O says the grace period in seconds when it begins; ten minutes and more are a long one, and most containers end long before.
-			diagnose.LogMatch{Text: saying("Stopping container: ", "(timeout: "), Pattern: `\(timeout: ([6-9]\d{2}|\d{4,})s\)`, Confidence: diagnose.Possible,
+			diagnose.LogMatch{Text: diagnose.Saying("Stopping container: ", "(timeout: "), Pattern: `\(timeout: ([6-9]\d{2}|\d{4,})s\)`, Confidence: diagnose.Possible,
 				Alternatives: []string{"runtime-state-desync", "d-state-process"}, Decide: "Whether the container still runs as long after as the line says."}),
 	}
 }

@@ -38,13 +38,13 @@ func memcgLeak() diagnose.Cause {
 			Say: "The kernel of node {node} refused a new memory cgroup: the path in the message is a cgroup's, so it is not the disk.",
 		},
 		Log: append(append(
-			certainLines(
+			diagnose.CertainLines(
 				diagnose.Text{All: []string{"mkdir ", "sys/fs/cgroup/memory", "no space left on device"}, None: other},
 				unified,
 			),
-			likelyLines(
+			diagnose.LikelyLines(
 				diagnose.Text{All: []string{"sys/fs/cgroup/memory", "cannot allocate memory"}, None: other},
-				saying("SLUB: Unable to allocate memory on node"), // the slab cache of a leaked cgroup (mm/slub.c), on kernels that account kernel memory
+				diagnose.Saying("SLUB: Unable to allocate memory on node"), // the slab cache of a leaked cgroup (mm/slub.c), on kernels that account kernel memory
 			)...),
 			// A line of /proc/cgroups: the controller, its hierarchy, how many cgroups it has, and whether it is on. 65535 is the end.
 			cgroupCount("cgroups:", "memory 1", "memory 2", "memory 3", "memory 4", "memory 5", "memory 6", "memory 7", "memory 8", "memory 9", "memory  "),

@@ -67,8 +67,8 @@ func netdevRefcountLeak() diagnose.Cause {
 		},
 		Node: findLeakedDevice,
 		Log: append(
-			certainLines(saying("unregister_netdevice: waiting for")),
-			fittingLines([]string{"runtime-hung", "d-state-process", "cni-plugin-del-bug", "cni-del-apiserver-unreachable"},
+			diagnose.CertainLines(diagnose.Saying("unregister_netdevice: waiting for")),
+			diagnose.FittingLines([]string{"runtime-hung", "d-state-process", "cni-plugin-del-bug", "cni-del-apiserver-unreachable"},
 				"Whether the kernel log says \"unregister_netdevice: waiting for … to become free\", whether a process of the sandbox is left, and what the CNI plugin logs.",
 				diagnose.Text{All: []string{"StopPodSandbox", "from runtime service failed"}, Any: noAnswerInTime()},
 				diagnose.Text{All: []string{"KillPodSandboxError"}, Any: noAnswerInTime(), None: append(notTheDevice(), "KillContainerError")},

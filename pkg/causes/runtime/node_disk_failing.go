@@ -35,14 +35,14 @@ func nodeDiskFailing() diagnose.Cause {
 		Pod:  findDiskByPod,
 		Node: findDiskByNode,
 		Log: append(
-			likelyLines(
-				saying("Remounting filesystem read-only"), onDisk("EXT4-fs error"), onDisk("Buffer I/O error"), onDisk("blk_update_request: I/O error"),
-				onDisk("I/O error, dev "), saying("critical medium error"), saying("structure needs cleaning"), saying("metadata I/O error"),
+			diagnose.LikelyLines(
+				diagnose.Saying("Remounting filesystem read-only"), onDisk("EXT4-fs error"), onDisk("Buffer I/O error"), onDisk("blk_update_request: I/O error"),
+				onDisk("I/O error, dev "), diagnose.Saying("critical medium error"), diagnose.Saying("structure needs cleaning"), diagnose.Saying("metadata I/O error"),
 				diagnose.Text{All: []string{"XFS ", "Shutting down filesystem"}}, diagnose.Text{All: []string{"XFS ", "Corruption of in-memory data"}},
 				podDirectory("read-only file system", "input/output error", "structure needs cleaning"),
 			),
-			fittingLines([]string{"kernel-hung-task"}, "Which memory or bus the line is about, and whether the machine's own event log counts more of them.",
-				saying("CE memory read error"), saying("Machine check events logged"), saying("Hardware Error"))...,
+			diagnose.FittingLines([]string{"kernel-hung-task"}, "Which memory or bus the line is about, and whether the machine's own event log counts more of them.",
+				diagnose.Saying("CE memory read error"), diagnose.Saying("Machine check events logged"), diagnose.Saying("Hardware Error"))...,
 		),
 	}
 }

@@ -37,13 +37,13 @@ func nodeOutOfMemory() diagnose.Cause {
 		},
 		Node: findOutOfMemory,
 		Log: append(
-			likelyLines(
+			diagnose.LikelyLines(
 				diagnose.Text{All: []string{"Out of memory: Kill"}, None: []string{"Memory cgroup"}}, diagnose.Text{All: []string{"System OOM encountered"}},
-				diagnose.Text{All: []string{"page allocation failure"}}, saying("oom-kill:constraint=CONSTRAINT_NONE"), // mm/oom_kill.c: the limit of no cgroup
+				diagnose.Text{All: []string{"page allocation failure"}}, diagnose.Saying("oom-kill:constraint=CONSTRAINT_NONE"), // mm/oom_kill.c: the limit of no cgroup
 			),
 			// A container's own limit: the program in it is at fault, and not the node.
-			fittingLines([]string{"crashloop"}, "Whether the line before it names the limit of a container (oom_memcg=/kubepods…, \"Memory cgroup out of memory\"): then only that container is short of memory.",
-				saying("invoked oom-killer"), saying("oom_reaper: reaped process"), saying("Memory cgroup out of memory"))...,
+			diagnose.FittingLines([]string{"crashloop"}, "Whether the line before it names the limit of a container (oom_memcg=/kubepods…, \"Memory cgroup out of memory\"): then only that container is short of memory.",
+				diagnose.Saying("invoked oom-killer"), diagnose.Saying("oom_reaper: reaped process"), diagnose.Saying("Memory cgroup out of memory"))...,
 		),
 	}
 }

@@ -64,7 +64,7 @@ func pidThreadExhaustion() diagnose.Cause {
 			Decide: "Which limit it is: pid_max and TasksMax hit every pod of node {node}, the pids limit of one pod hits that pod alone.",
 		},
 		Pod: findNoChild,
-		Log: append(outOfProcesses(), fittingLines([]string{"run-oci-error", "node-out-of-memory"}, decideNoChild(), noChild())...),
+		Log: append(outOfProcesses(), diagnose.FittingLines([]string{"run-oci-error", "node-out-of-memory"}, decideNoChild(), noChild())...),
 	}
 }
 

@@ -26,15 +26,15 @@ func plegUnhealthyLoad() diagnose.Cause {
 		},
 		Node: func(s *snapshot.Snapshot, g scope.Group) (diagnose.Finding, bool) { return findPLEG(s, g, plegLoad) },
 		Log: append(
-			certainLines(
+			diagnose.CertainLines(
 				// The list of all containers is longer than one answer may be (cri-client: 16 MiB).
-				saying("ResourceExhausted", "message larger than max"),
-				saying("failed to list containers", "message larger than max"),
-				saying("Event channel is full, discard this relist"),
+				diagnose.Saying("ResourceExhausted", "message larger than max"),
+				diagnose.Saying("failed to list containers", "message larger than max"),
+				diagnose.Saying("Event channel is full, discard this relist"),
 			),
-			fittingLines([]string{"runtime-hung", "pleg-unhealthy-one-pod"},
+			diagnose.FittingLines([]string{"runtime-hung", "pleg-unhealthy-one-pod"},
 				"On the node: whether crictl ps hangs (the runtime), only crictl inspect of one container does (that container), or all answer slowly (load).",
-				saying("Housekeeping took longer than"))...,
+				diagnose.Saying("Housekeeping took longer than"))...,
 		),
 	}
 }

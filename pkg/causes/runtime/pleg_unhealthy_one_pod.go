@@ -25,8 +25,8 @@ func plegUnhealthyOnePod() diagnose.Cause {
 			Refs: []string{"kubernetes: pkg/kubelet/pleg/generic.go", "https://github.com/kubernetes/kubernetes/issues/45419", "https://github.com/awslabs/amazon-eks-ami/issues/1071"},
 		},
 		Node: func(s *snapshot.Snapshot, g scope.Group) (diagnose.Finding, bool) { return findPLEG(s, g, plegOnePod) },
-		Log: fittingLines([]string{"runtime-hung", "pleg-unhealthy-load"},
+		Log: diagnose.FittingLines([]string{"runtime-hung", "pleg-unhealthy-load"},
 			"Whether crictl inspect hangs for that pod's containers alone.",
-			saying("GenericPLEG: Unable to retrieve pod\""), saying("GenericPLEG: Ignoring events for pod"), saying("PLEG: Ignoring events for pod")),
+			diagnose.Saying("GenericPLEG: Unable to retrieve pod\""), diagnose.Saying("GenericPLEG: Ignoring events for pod"), diagnose.Saying("PLEG: Ignoring events for pod")),
 	}
 }

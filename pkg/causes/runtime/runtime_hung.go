@@ -56,21 +56,21 @@ func runtimeHung() diagnose.Cause {
 
 // hungRuntimeLines are those of a runtime that does not answer at all, and of one that is not there.
 func hungRuntimeLines() []diagnose.LogMatch {
-	out := certainLines(saying("container runtime is down"), saying("container runtime not ready: RuntimeReady=false"))
+	out := diagnose.CertainLines(diagnose.Saying("container runtime is down"), diagnose.Saying("container runtime not ready: RuntimeReady=false"))
 	// While a runtime is restarted this is said as well, for a moment.
-	out = append(out, likelyLines(
-		saying("containerd.sock: connect: connection refused"), saying("crio.sock: connect: connection refused"), saying("cri-dockerd.sock: connect: connection refused"),
-		saying("dockershim.sock: connect: connection refused"), saying("Container runtime sanity check failed"),
+	out = append(out, diagnose.LikelyLines(
+		diagnose.Saying("containerd.sock: connect: connection refused"), diagnose.Saying("crio.sock: connect: connection refused"), diagnose.Saying("cri-dockerd.sock: connect: connection refused"),
+		diagnose.Saying("dockershim.sock: connect: connection refused"), diagnose.Saying("Container runtime sanity check failed"),
 	)...)
 	// systemd says that it ended, and not why.
-	out = append(out, logLines(diagnose.Likely, []string{"runtime-store-corrupt", "node-out-of-memory"}, "What the runtime itself logged last before it ended, and whether the kernel killed it.",
-		saying("containerd.service: Main process exited"), saying("containerd.service: Failed with result"),
-		saying("docker.service: Main process exited"), saying("docker.service: Failed with result"),
-		saying("crio.service: Main process exited"), saying("crio.service: Failed with result"),
+	out = append(out, diagnose.LinesOf(diagnose.Likely, []string{"runtime-store-corrupt", "node-out-of-memory"}, "What the runtime itself logged last before it ended, and whether the kernel killed it.",
+		diagnose.Saying("containerd.service: Main process exited"), diagnose.Saying("containerd.service: Failed with result"),
+		diagnose.Saying("docker.service: Main process exited"), diagnose.Saying("docker.service: Failed with result"),
+		diagnose.Saying("crio.service: Main process exited"), diagnose.Saying("crio.service: Failed with result"),
 	)...)
-	out = append(out, likelyLines(
-		saying("server is not initialized yet"), // containerd's, until it has recovered what it knew
-		saying("Cannot connect to the Docker daemon"), saying("grpc: the connection is unavailable"), saying("docker.sock: connect: connection refused"),
+	out = append(out, diagnose.LikelyLines(
+		diagnose.Saying("server is not initialized yet"), // containerd's, until it has recovered what it knew
+		diagnose.Saying("Cannot connect to the Docker daemon"), diagnose.Saying("grpc: the connection is unavailable"), diagnose.Saying("docker.sock: connect: connection refused"),
 		// Of a container or sandbox that was just removed, that is no more than an answer.
 		diagnose.Text{All: []string{"Status from runtime service failed"}, None: []string{"NotFound", "not found", "No such container"}},
 		diagnose.Text{All: []string{"Version from runtime service failed"}},
@@ -78,16 +78,16 @@ func hungRuntimeLines() []diagnose.LogMatch {
 		diagnose.Text{All: []string{"ListContainers with filter", "from runtime service failed"}, None: []string{"larger than max"}},
 		diagnose.Text{All: []string{"Failed to list pod sandboxes"}, None: []string{"larger than max"}},
 		diagnose.Text{All: []string{"GenericPLEG: Unable to retrieve pods"}, None: []string{"larger than max"}},
-		saying("failed to list pod stats", "DeadlineExceeded"),
+		diagnose.Saying("failed to list pod stats", "DeadlineExceeded"),
 		diagnose.Text{All: []string{"Out of memory: Kill"}, Any: []string{"(containerd)", "(dockerd)", "(crio)"}},
 	)...)
-	out = append(out, logLines(diagnose.Likely, []string{"pleg-unhealthy-one-pod", "pleg-unhealthy-load"},
+	out = append(out, diagnose.LinesOf(diagnose.Likely, []string{"pleg-unhealthy-one-pod", "pleg-unhealthy-load"},
 		"Whether crictl ps hangs (the runtime), only crictl inspect of one container does (that container), or all answer slowly, and the line comes and goes (load).",
 		diagnose.Text{All: []string{"PLEG is not healthy: pleg was last seen active"}})...)
-	out = append(out, fittingLines([]string{"pleg-unhealthy-one-pod", "pleg-unhealthy-load"},
+	out = append(out, diagnose.FittingLines([]string{"pleg-unhealthy-one-pod", "pleg-unhealthy-load"},
 		"Whether it goes on for more than two minutes after the kubelet started: then crictl info tells whether the runtime answers.",
 		// crictl says so too of each endpoint that it tries in vain.
-		saying("containerd.sock: connect: no such file"), saying("crio.sock: connect: no such file"), saying("cri-dockerd.sock: connect: no such file"),
+		diagnose.Saying("containerd.sock: connect: no such file"), diagnose.Saying("crio.sock: connect: no such file"), diagnose.Saying("cri-dockerd.sock: connect: no such file"),
 		diagnose.Text{All: []string{"container runtime status check may not have completed yet"}},
 		diagnose.Text{All: []string{"PLEG is not healthy: pleg has yet to be successful"}},
 		diagnose.Text{All: []string{"skipping pod synchronization"}, None: []string{"network", "cni", "node is shutting down", "yet to be successful"}},
@@ -95,11 +95,11 @@ func hungRuntimeLines() []diagnose.LogMatch {
 		diagnose.Text{All: []string{"validate service connection"}},
 		diagnose.Text{All: []string{"Evented PLEG: "}, Any: []string{"exhausting event stream retries", "failed to get container events"}},
 	)...)
-	out = append(out, fittingLines([]string{"runtime-request-timeout-slow-disk", "d-state-process"},
+	out = append(out, diagnose.FittingLines([]string{"runtime-request-timeout-slow-disk", "d-state-process"},
 		"Whether crictl ps (docker ps) answers at all, how busy the disk is (iostat -x), and whether a process of the container stays in state D.",
-		saying("exits with error", "context deadline exceeded"))...)
+		diagnose.Saying("exits with error", "context deadline exceeded"))...)
 	// The kubelet does not say which request it was: mostly the one for the pod's state, before it does anything.
-	out = append(out, fittingLines([]string{"runtime-request-timeout-slow-disk", "d-state-process", "pleg-unhealthy-one-pod"},
+	out = append(out, diagnose.FittingLines([]string{"runtime-request-timeout-slow-disk", "d-state-process", "pleg-unhealthy-one-pod"},
 		"Whether crictl ps answers at all, how busy the disk is (iostat -x), and whether only crictl inspect of that pod's containers hangs.",
 		diagnose.Text{All: []string{"Error syncing pod", "rpc error"}, Any: []string{"DeadlineExceeded", "code = 4 desc"}, None: []string{"failed to", "unmounted volumes", "network", "volume"}},
 	)...)

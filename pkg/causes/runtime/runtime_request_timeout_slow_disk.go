@@ -55,12 +55,12 @@ func runtimeRequestTimeoutSlowDisk() diagnose.Cause {
 			return f, true
 		},
 		Log: append(
-			logLines(diagnose.Likely, []string{"hung-volume-blocks-createcontainer", "containerd-name-reservation-leak", "selinux-recursive-relabel"}, decideReserved(),
-				saying("failed to reserve container name"), saying("failed to reserve sandbox name"), saying("error reserving ctr name"), saying("error reserving pod name"),
+			diagnose.LinesOf(diagnose.Likely, []string{"hung-volume-blocks-createcontainer", "containerd-name-reservation-leak", "selinux-recursive-relabel"}, decideReserved(),
+				diagnose.Saying("failed to reserve container name"), diagnose.Saying("failed to reserve sandbox name"), diagnose.Saying("error reserving ctr name"), diagnose.Saying("error reserving pod name"),
 				diagnose.Text{All: []string{"Kubelet may be retrying requests that are timing out in CRI-O"}, None: []string{"stage container volume configuration"}},
 				diagnose.Text{All: []string{"not yet finished. Currently at stage"}, None: []string{"stage container volume configuration"}},
 			),
-			fittingLines([]string{"runtime-hung", "hung-volume-blocks-createcontainer", "selinux-recursive-relabel"}, decideReserved(),
+			diagnose.FittingLines([]string{"runtime-hung", "hung-volume-blocks-createcontainer", "selinux-recursive-relabel"}, decideReserved(),
 				diagnose.Text{All: []string{"CreateContainer in sandbox", "from runtime service failed"}, Any: noAnswerInTime(), None: []string{"failed to reserve", "error reserving"}},
 				diagnose.Text{All: []string{"StartContainer", "from runtime service failed"}, Any: noAnswerInTime()},
 				diagnose.Text{All: []string{"RunPodSandbox from runtime service failed"}, Any: noAnswerInTime(), None: append(ofTheNetwork(), "failed to reserve", "error reserving")},

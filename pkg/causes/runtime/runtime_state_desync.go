@@ -38,19 +38,19 @@ func runtimeStateDesync() diagnose.Cause {
 			Decide:       "On node {node}: whether ps shows a process of the container and its shim, and whether crictl ps answers.",
 		},
 		Log: append(
-			likelyLines(
-				saying("process already finished: not found"), saying("task must be stopped before deletion"),
-				saying("detected running containers after a successful KillPod"),
-				saying("container is not created or running", "container process not found"), // CRI-O
+			diagnose.LikelyLines(
+				diagnose.Saying("process already finished: not found"), diagnose.Saying("task must be stopped before deletion"),
+				diagnose.Saying("detected running containers after a successful KillPod"),
+				diagnose.Saying("container is not created or running", "container process not found"), // CRI-O
 				diagnose.Text{All: []string{"StopContainer"}, Any: []string{"ttrpc: closed"}},
 				diagnose.Text{All: []string{"StopPodSandbox"}, Any: []string{"ttrpc: closed"}},
 				diagnose.Text{All: []string{"did not terminate su", "does not exist"}, Any: []string{"unknown error after kill", "kill container"}}, // what follows was misspelt before runc 1.0
-				saying("Shim ttrpc connection closed when stopping container"),
+				diagnose.Saying("Shim ttrpc connection closed when stopping container"),
 			),
-			fittingLines([]string{"runtime-hung", "pid-thread-exhaustion"}, "Whether the shim of that container ended (ps), of its own or by the kernel's OOM killer, or containerd was restarted at the time.",
-				saying("cannot exec in a stopped"), // by probes, in the moment in which a container ends
-				saying("ttrpc: closed"), saying("failed to get task for container"),
-				saying("Failed to handle backOff event", "TaskExit"), saying("ailed to handle container TaskExit event"))...,
+			diagnose.FittingLines([]string{"runtime-hung", "pid-thread-exhaustion"}, "Whether the shim of that container ended (ps), of its own or by the kernel's OOM killer, or containerd was restarted at the time.",
+				diagnose.Saying("cannot exec in a stopped"), // by probes, in the moment in which a container ends
+				diagnose.Saying("ttrpc: closed"), diagnose.Saying("failed to get task for container"),
+				diagnose.Saying("Failed to handle backOff event", "TaskExit"), diagnose.Saying("ailed to handle container TaskExit event"))...,
 		),
 	}
 }

@@ -41,9 +41,9 @@ func runtimeStoreCorrupt() diagnose.Cause {
 			},
 		},
 		Signature: &g,
-		Log: append(likelyLines(brokenStore()...), certainLines(
-			saying("failed to recover state: "), saying("failed to get metadata for stored sandbox"), saying("panic: invalid page type"), saying("freepages: failed to get all reachable pages"),
-			saying("returned error: readlink", "overlay2", "invalid argument"),
+		Log: append(diagnose.LikelyLines(brokenStore()...), diagnose.CertainLines(
+			diagnose.Saying("failed to recover state: "), diagnose.Saying("failed to get metadata for stored sandbox"), diagnose.Saying("panic: invalid page type"), diagnose.Saying("freepages: failed to get all reachable pages"),
+			diagnose.Saying("returned error: readlink", "overlay2", "invalid argument"),
 		)...),
 	}
 }

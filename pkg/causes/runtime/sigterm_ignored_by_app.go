@@ -21,13 +21,13 @@ func sigtermIgnoredByApp() diagnose.Cause {
 			},
 			Refs: []string{"https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination", "moby: daemon/stop.go", "cri-o: internal/oci/runtime_oci.go"},
 		},
-		Log: fittingLines([]string{"long-grace-or-prestop", "d-state-process"},
+		Log: diagnose.FittingLines([]string{"long-grace-or-prestop", "d-state-process"},
 			"Whether the container ends right after SIGKILL: then it is only slow. If the line comes back for the same container, SIGKILL does not end it either.",
-			saying("of signal 15 - using the force"), // dockerd
-			saying("of signal SIGTERM - using the force"),
-			saying("with stop signal timed out"), // CRI-O
-			saying("Stop container ", "with signal terminated timed out"),
-			saying(".scope", "topping timed out. Killing"), // systemd, which stops the scopes of containers at a shutdown
+			diagnose.Saying("of signal 15 - using the force"), // dockerd
+			diagnose.Saying("of signal SIGTERM - using the force"),
+			diagnose.Saying("with stop signal timed out"), // CRI-O
+			diagnose.Saying("Stop container ", "with signal terminated timed out"),
+			diagnose.Saying(".scope", "topping timed out. Killing"), // systemd, which stops the scopes of containers at a shutdown
 		),
 	}
 }

@@ -39,8 +39,8 @@ func thinPoolFull() diagnose.Cause {
 			Refs: []string{"https://github.com/cri-o/cri-o/issues/1766", "https://github.com/containerd/containerd/issues/7048", "https://docs.docker.com/engine/storage/drivers/device-mapper-driver/"},
 		},
 		Signature: &g,
-		Log: append(certainLines(texts...),
-			likelyLines(
+		Log: append(diagnose.CertainLines(texts...),
+			diagnose.LikelyLines(
 				diagnose.Text{All: []string{"device-mapper: thin", "no free"}}, diagnose.Text{All: []string{"device-mapper: thin", "low water mark"}},
 				diagnose.Text{All: []string{"device-mapper: thin", "out-of-data-space"}}, diagnose.Text{All: []string{"device-mapper: thin", "out of data space"}},
 				diagnose.Text{All: []string{"device-mapper: thin", "read-only mode"}},

@@ -21,10 +21,10 @@ func zombieZapPidNs() diagnose.Cause {
 			Refs: []string{"https://github.com/moby/moby/issues/31007", "linux: kernel/pid_namespace.c"},
 		},
 		Log: append(
-			certainLines(saying("zap_pid_ns_processes")),
-			fittingLines([]string{"runtime-state-desync", "d-state-process"},
+			diagnose.CertainLines(diagnose.Saying("zap_pid_ns_processes")),
+			diagnose.FittingLines([]string{"runtime-state-desync", "d-state-process"},
 				"Whether the defunct process has threads or children in state D (ps -eLo stat,pid,ppid,wchan:32,args), or a parent outside of its container, or neither: then its shim does not reap it.",
-				saying("<defunct>"))...,
+				diagnose.Saying("<defunct>"))...,
 		),
 	}
 }

@@ -51,7 +51,9 @@ type options struct {
 	dump     bool
 	check    bool
 	only     string
-	logSize  int
+	// drainRuns is how often each way of draining a node is gone.
+	drainRuns int
+	logSize   int
 }
 
 func run(args []string, out, log io.Writer) error {
@@ -84,7 +86,8 @@ func parse(args []string, log io.Writer) (options, error) {
 	f.BoolVar(&o.baseline, "baseline", true, "also measure kubectl")
 	f.BoolVar(&o.dump, "dump", true, "also measure reading a file of all pods")
 	f.BoolVar(&o.check, "check", false, "fail where a target is missed at the largest size")
-	f.StringVar(&o.only, "only", "", "measure only this: clusters or logs")
+	f.StringVar(&o.only, "only", "", "measure only this: clusters, logs or drain")
+	f.IntVar(&o.drainRuns, "drain-runs", 2, "how often each way of draining a node is gone: three minutes each")
 	f.IntVar(&o.logSize, "log-size", 1024, "how long the log is that scan-logs reads, in MiB")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -97,8 +100,8 @@ func parse(args []string, log io.Writer) (options, error) {
 		o.sizes = append(o.sizes, n)
 	}
 	switch {
-	case !slices.Contains([]string{"", "clusters", "logs"}, o.only):
-		return o, fmt.Errorf("-only: %q is neither clusters nor logs", o.only)
+	case !slices.Contains([]string{"", "clusters", "logs", "drain"}, o.only):
+		return o, fmt.Errorf("-only: %q is none of clusters, logs and drain", o.only)
 	case o.logSize < 1:
 		return o, fmt.Errorf("-log-size: %d is no size", o.logSize)
 	}
@@ -123,13 +126,14 @@ func (b *bench) all(ctx context.Context) error {
 		return fmt.Errorf("the plugin is not built: %w", err)
 	}
 	b.binary = binary
-	if b.only != "logs" {
-		if err := b.clusters(ctx); err != nil {
-			return err
+	for _, part := range []struct {
+		name    string
+		measure func(context.Context) error
+	}{{"clusters", b.clusters}, {"logs", b.logs}, {"drain", b.drains}} {
+		if b.only != "" && b.only != part.name {
+			continue
 		}
-	}
-	if b.only != "clusters" {
-		if err := b.logs(ctx); err != nil {
+		if err := part.measure(ctx); err != nil {
 			return err
 		}
 	}

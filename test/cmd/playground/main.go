@@ -8,6 +8,11 @@
 //
 // A script starts it with -ready-file FILE: the file, with the path of the
 // kubeconfig in it, appears when the API shows all failures; SIGTERM ends it.
+//
+// The machines stand beside the kubeconfig, in a folder of that name with a file for each: what is written to it is done to the machine, and
+// what came of it is written back.
+//
+//	echo reboot > machines/worker-a3    or off, on, freeze, thaw
 package main
 
 import (
@@ -95,6 +100,12 @@ func run(ctx context.Context, o options, in io.Reader, out io.Writer) (err error
 		}
 	}
 	fmt.Fprintf(out, "  export KUBECONFIG=%s\n  export PATH=%s:$PATH\n", c.Kubeconfig(), path)
+	machines, err := standMachines(ctx, c, scenarios)
+	if err != nil {
+		return err
+	}
+	defer machines.wait()
+	fmt.Fprintf(out, "  export MACHINES=%s   # echo reboot > $MACHINES/NODE; also off, on, freeze, thaw\n", machines.dir)
 	fmt.Fprintf(out, "  kubectl get pods -A\n  kubectl stuck pods -A\n  kubectl stuck node\n\n")
 	for _, s := range scenarios {
 		fmt.Fprintf(out, "  %-24s %s\n", s.Name, s.Doc)
