@@ -17,7 +17,7 @@ func main() {
 }
 
 func write(out io.Writer) error {
-	var rungs, guards []string
+	var rungs, guards, nodes []string
 	for _, r := range remedy.All() {
 		how := "by the person"
 		switch {
@@ -42,7 +42,12 @@ func write(out io.Writer) error {
 		if g.Lifts != "" {
 			lifts = "`" + g.Lifts + "`"
 		}
-		guards = append(guards, fmt.Sprintf("| %s | %s | %s | %s |", g.Name, cell(g.Prevents), strings.Join(of, ", "), lifts))
+		row := fmt.Sprintf("| %s | %s | %s | %s |", g.Name, cell(g.Prevents), strings.Join(of, ", "), lifts)
+		if g.Node != nil {
+			nodes = append(nodes, row)
+		} else {
+			guards = append(guards, row)
+		}
 	}
 	_, err := fmt.Fprintf(out, `# Remedies and guards
 
@@ -63,7 +68,15 @@ A guard refuses or warns, by what it sees. A refusal that a flag lifts is shown 
 | guard | what it prevents | guards | lifted by |
 |---|---|---|---|
 %s
-`, strings.Join(rungs, "\n"), strings.Join(guards, "\n"))
+
+## The guards of nodes
+
+What is done to a node is asked of these: to drain and delete it, to declare it out of service and back in service, to restore what its Node object lost, to probe it.
+
+| guard | what it prevents | guards | lifted by |
+|---|---|---|---|
+%s
+`, strings.Join(rungs, "\n"), strings.Join(guards, "\n"), strings.Join(nodes, "\n"))
 	return err
 }
 

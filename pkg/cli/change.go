@@ -400,6 +400,9 @@ func (c *change) carryOut(ctx context.Context) error {
 	outcomes, status, err := carry()
 	p.clear()
 	c.doc.Outcomes, c.doc.Status = outcomes, status
+	if c.node != nil && c.node.wentPast(outcomes, c.plan.Acts) {
+		c.doc.Status = remedy.Done
+	}
 	c.pointBack()
 	failure := err
 	if changed(outcomes) {

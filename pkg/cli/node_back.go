@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/apply"
@@ -33,7 +35,7 @@ func (o *nodeOptions) restoreNode(ctx context.Context, w World, r *reader, n *no
 		return err
 	}
 	saved, run, err := savedNode(w, dir, o.act.saved, n.name, cluster)
-	if err != nil {
+	if err != nil && (o.act.saved != "" || n.now.Node == nil || !waitsForProof(n.now.Node)) {
 		return err
 	}
 	n.first = n.now
@@ -44,6 +46,10 @@ func (o *nodeOptions) restoreNode(ctx context.Context, w World, r *reader, n *no
 		return fmt.Errorf("node %s could not be read: %w", n.name, orUnknown(l.picture.S.Gap(snapshot.Node)))
 	}
 	doc := n.document(l)
+	if saved == nil { // it never lost its Node object; what is left is to prove it, and to let pods onto it again
+		saved = n.now.Node
+		doc.Notes = append(doc.Notes, fmt.Sprintf("No run of the journal deleted node %s, so that nothing is to be given back to it.", n.name))
+	}
 	if run != "" {
 		doc.Notes = append(doc.Notes, fmt.Sprintf("The node as it was is from run %s.", run))
 	}
@@ -157,7 +163,7 @@ func (o *nodeOptions) runProbeOn(ctx context.Context, w World, r *reader, n *nod
 	}
 	doc := n.document(l)
 	beside, why := remedy.PickBeside(l.picture, n.name)
-	options := remedy.ProbeOptions{Namespace: r.namespace, Image: o.act.image, Suffix: randomSuffix(), Beside: beside}
+	options := remedy.ProbeOptions{Namespace: r.namespace, Image: o.act.image, Suffix: randomSuffix(), Beside: beside, Left: leftProbes(ctx, r, r.namespace)}
 	reach := n.now.Reach
 	n.prepare = func(_ context.Context, c *remedy.NodeCase, cluster remedy.Cluster) (remedy.Plan, error) {
 		return remedy.MakeProbe(c, options, cluster)
@@ -265,12 +271,19 @@ func backState(ctx context.Context, r *reader, name string, not types.UID) (*cor
 	}
 	lease, err := r.backend.Get(ctx, snapshot.Lease, corev1.NamespaceNodeLease, name)
 	if l, ok := lease.(*coordinationv1.Lease); err == nil && ok && l.Spec.RenewTime != nil {
+		// Garbage collection deletes the lease of the old Node object, and the kubelet makes one for the new at its next renewal.
+		if slices.ContainsFunc(l.OwnerReferences, func(r metav1.OwnerReference) bool { return r.Kind == string(snapshot.Node) && r.UID != node.UID }) {
+			return node, "its lease is still that of the old Node object", nil
+		}
 		if age := now.Sub(l.Spec.RenewTime.Time); age > freshLease {
 			return node, fmt.Sprintf("it is called Ready, and its lease was renewed %s ago", scope.Short(age)), nil
 		}
 		return node, "", nil
 	}
-	if err != nil && !apierrors.IsForbidden(err) && !apierrors.IsNotFound(err) {
+	if apierrors.IsNotFound(err) {
+		return node, "it has no lease yet", nil
+	}
+	if err != nil && !apierrors.IsForbidden(err) {
 		return node, "", fmt.Errorf("its lease could not be read: %w", err)
 	}
 	return node, "", nil // a lease that may not be read: the condition has to do

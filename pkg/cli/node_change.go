@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/apply"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/journal"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/remedy"
@@ -263,7 +264,7 @@ func (n *nodeRun) look(ctx context.Context, w World, r *reader, planned types.UI
 	}
 	asked := n.flags.asked
 	asked.Again = again
-	n.now = l.picture.NodeCase(snapshot.Ref{Kind: snapshot.Node, Name: n.name, UID: planned}, asked, drainer(ctx, s, n.name))
+	n.now = l.picture.NodeCase(snapshot.Ref{Kind: snapshot.Node, Name: n.name, UID: planned}, asked, apply.Drainer(ctx, s, n.name))
 	if n.flags.drain {
 		fit := room.Fit(s, n.name, n.now.Movers())
 		n.now.Room = &fit
@@ -466,6 +467,23 @@ func nodeEvent(s remedy.Step) string {
 	default:
 		return "NodeChanged"
 	}
+}
+
+// wentPast tells that the Node was deleted although evictions had been refused: that is what --even-past-budget asks for.
+func (n *nodeRun) wentPast(outcomes []remedy.Outcome, acts []remedy.Act) bool {
+	refused, deleted := false, false
+	for _, o := range outcomes {
+		good := o.Status == remedy.Done || o.Status == remedy.Already
+		switch ids := acts[o.Act].Remedies; {
+		case slices.Contains(ids, remedy.EvictPod) && o.Status == remedy.Rejected:
+			refused = true
+		case slices.Contains(ids, remedy.DeleteNode) && good:
+			deleted = true
+		case !good:
+			return false
+		}
+	}
+	return refused && deleted
 }
 
 // after adds what the change of a node left to say: what is left behind, what is Pending and why, what is to be done on the machine.

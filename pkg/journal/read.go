@@ -59,7 +59,7 @@ func list(d disk, dir string) ([]Listed, error) {
 			l.Err = fmt.Errorf("%s was not read: there are more than %d later runs", l.Path, maxRuns)
 		default:
 			l.History, l.Err = readFile(d, l.Path, l.ID)
-			l.History.Objects = nil
+			l.History.Objects, l.History.Kept = nil, nil
 			for j := range l.History.Entries {
 				l.History.Entries[j].Object = nil
 			}

@@ -13,7 +13,7 @@ func nodeFinalizers() Guard {
 		Name:     "node-finalizers",
 		Prevents: "The Node object is deleted and stays, held by a finalizer, and its pods stay with it: PodGC acts when the object is gone.",
 		For:      []ID{DeleteNode},
-		Needs:    []snapshot.Kind{snapshot.Deployment, snapshot.Lease},
+		Needs:    []snapshot.Kind{snapshot.Deployment, snapshot.StatefulSet, snapshot.DaemonSet, snapshot.CustomResourceDefinition, snapshot.Lease},
 		Node: func(c *NodeCase, _ ID) []Verdict {
 			if c.Node == nil || len(c.Node.Finalizers) == 0 {
 				return nil

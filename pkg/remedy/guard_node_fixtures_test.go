@@ -117,7 +117,7 @@ func askNode(p *Picture, s *snapshot.Snapshot, g Guard, gc nodeGuardCase) []Verd
 	c := p.NodeCase(snapshot.Ref{Kind: snapshot.Node, Name: gc.node}, gc.asked, func(*corev1.Pod) DrainWord { return DrainWord{Deletes: true, Refuses: gc.drain} })
 	c.Planned = types.UID(gc.planned)
 	if gc.reach != "" {
-		c.Reach, c.Group = scope.Reach(gc.reach), &scope.Group{Node: gc.node, Reach: scope.Reach(gc.reach)}
+		c.Reach, c.Group = scope.Reach(gc.reach), &scope.Group{Node: gc.node}
 	}
 	if !gc.noRoom {
 		r := room.Fit(p.S, gc.node, c.Movers())

@@ -28,7 +28,7 @@ func nodeStorm() Guard {
 					r.Unhealthy, r.Nodes, c.Ref.Name)
 			case !c.S.Complete(snapshot.Node, ""):
 				v.Reason = fmt.Sprintf("The nodes of the cluster could not all be read (%d were), so whether many of them fail at once is not known, and what is wrong with node %s may not be its own.",
-					r.Nodes, c.Ref.Name)
+					len(c.S.Nodes()), c.Ref.Name)
 			default:
 				return nil
 			}

@@ -62,6 +62,8 @@ func LookNode(b Before, s *snapshot.Snapshot, found stuck.Result) Sight {
 		default:
 			out.say("%s", stateOfNode(node))
 		}
+	case node != nil && slices.Contains(b.Remedies, CreateNode):
+		out.say("the Node object of %s is there again; %s", node.Name, stateOfNode(node))
 	case node != nil:
 		out.Gone = true
 		out.say("the Node object of %s was deleted, and its kubelet registered it again, with UID %s", node.Name, node.UID)
@@ -127,7 +129,7 @@ func lookMoves(out *Sight, b Before, s *snapshot.Snapshot, found stuck.Result) (
 		case r != nil:
 			taken[r.Ref] = true
 			why := unscheduled(s.Pod(r.Ref.Namespace, r.Ref.Name))
-			pending = append(pending, strings.TrimSpace(fmt.Sprintf("%s/%s, in place of %s, is %s %s", r.Ref.Namespace, r.Ref.Name, name, r.Word, why)))
+			pending = append(pending, strings.TrimSpace(fmt.Sprintf("pod %s/%s, in place of %s, is %s %s", r.Ref.Namespace, r.Ref.Name, name, r.Word, why)))
 			open++
 		case m.Expects && (sight.Gone || heldForGood) && full(s, m.Controller):
 			// It was being deleted before, and its place had been taken by another pod, which may have gone with the node too.
@@ -135,7 +137,7 @@ func lookMoves(out *Sight, b Before, s *snapshot.Snapshot, found stuck.Result) (
 			sight.Says = append(sight.Says, sentence(fmt.Sprintf("all pods that %s wants are Ready", m.Controller)))
 		case m.Expects && (sight.Gone || !heldForGood):
 			if sight.Gone {
-				pending = append(pending, fmt.Sprintf("no replacement of %s is there yet", name))
+				pending = append(pending, fmt.Sprintf("no replacement of pod %s is there yet", name))
 			}
 			open++
 		}
@@ -209,8 +211,8 @@ func stateOfNode(n *corev1.Node) string {
 	if n.Spec.Unschedulable {
 		text = "node " + n.Name + " is cordoned"
 	}
-	if len(keys) > 0 {
-		text += "; its taints are " + listed(slices.Compact(keys))
+	if len(keys) > 0 && !n.Spec.Unschedulable {
+		text = "node " + n.Name + " takes pods that tolerate " + listed(slices.Compact(keys)) + ", and no others"
 	}
 	return text
 }

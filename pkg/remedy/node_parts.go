@@ -62,6 +62,16 @@ type ProbeRun struct {
 	Left string `json:"left,omitempty"`
 }
 
+// Has tells that the stage was passed.
+func (r *ProbeRun) Has(stage Stage) bool {
+	for _, s := range r.Stages {
+		if s.Stage == stage {
+			return s.Passed
+		}
+	}
+	return false
+}
+
 // ProbeResult is the probe of a node beside that of a healthy one.
 type ProbeResult struct {
 	Run ProbeRun `json:"run"`

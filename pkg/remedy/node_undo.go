@@ -166,7 +166,11 @@ func cleanedNode(raw json.RawMessage, node *corev1.Node, managed bool) (json.Raw
 	if managed && len(node.ManagedFields) > 0 {
 		meta["managedFields"] = node.ManagedFields
 	}
-	out, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "Node", "metadata": meta, "spec": spec})
+	obj := map[string]any{"apiVersion": "v1", "kind": "Node", "metadata": meta}
+	if len(spec) > 0 {
+		obj["spec"] = spec
+	}
+	out, err := json.Marshal(obj)
 	if err != nil {
 		return nil, fmt.Errorf("the Node that was kept cannot be written: %w", err)
 	}

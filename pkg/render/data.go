@@ -179,8 +179,9 @@ func cleanTree(v any) any {
 			v[i] = cleanTree(v[i])
 		}
 	case map[string]any:
-		for k := range v {
-			v[k] = cleanTree(v[k])
+		for k, inner := range v {
+			delete(v, k)
+			v[Clean(k)] = cleanTree(inner)
 		}
 	}
 	return v

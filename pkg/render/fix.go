@@ -42,6 +42,9 @@ func Fix(w io.Writer, doc *report.Fix, o Options) error {
 
 // fixTargets are the objects that the document is about: its pods, or, where it has none because it undoes a run, those of the plan.
 func fixTargets(doc *report.Fix) []snapshot.Ref {
+	if doc.Node != nil {
+		return nodeTarget(doc)
+	}
 	var out []snapshot.Ref
 	for _, c := range doc.Cases {
 		out = append(out, snapshot.Ref{Kind: snapshot.Pod, Namespace: c.Pod.Namespace, Name: c.Pod.Name})
@@ -57,6 +60,9 @@ func fixTargets(doc *report.Fix) []snapshot.Ref {
 // fixRows are what custom columns have a line for.
 func fixRows(doc *report.Fix) []any {
 	var out []any
+	if doc.Node != nil {
+		return []any{doc.Node}
+	}
 	for _, c := range doc.Cases {
 		out = append(out, c)
 	}
@@ -79,7 +85,11 @@ type fixPage struct {
 
 func (f *fixPage) write() error {
 	f.headline()
-	if len(fixTargets(f.doc)) > 1 {
+	if f.aboutNode() {
+		if err := f.node(); err != nil {
+			return err
+		}
+	} else if len(fixTargets(f.doc)) > 1 {
 		if err := f.several(); err != nil {
 			return err
 		}
@@ -173,6 +183,12 @@ func (f *fixPage) verdict() (st style, verdict, rest string) {
 	}
 	switch doc.Status {
 	case remedy.Done:
+		if doc.Node != nil && doc.Node.Probe != nil && len(doc.Sights) == 0 {
+			if doc.Node.Probe.Works {
+				return green, "PROBED, and it works", rest
+			}
+			return red, "PROBED, and it does not work", rest
+		}
 		if f.proven() {
 			return green, "DONE, and proven", rest
 		}
@@ -234,6 +250,9 @@ func (f *fixPage) standstill(what string) (st style, verdict, rest string, ok bo
 
 // offer is the headline where no rung was chosen.
 func (f *fixPage) offer(what string) (st style, verdict, rest string) {
+	if f.aboutNode() {
+		return bold, strings.ToUpper(what), strings.Join(f.doc.Notes[:min(1, len(f.doc.Notes))], "")
+	}
 	if len(f.doc.Cases) == 1 {
 		c := f.doc.Cases[0]
 		for _, r := range c.Ladder {

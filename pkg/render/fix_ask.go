@@ -8,6 +8,7 @@ import (
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/remedy"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 )
 
 // Yes is the word that confirms a plan of ordinary risk.
@@ -19,6 +20,11 @@ func Word(plan *remedy.Plan) string {
 	ordinary := []diagnose.Risk{diagnose.RiskNone, diagnose.RiskLow, diagnose.RiskMedium, diagnose.RiskHigh}
 	if !slices.ContainsFunc(plan.Acts, func(a remedy.Act) bool { return !slices.Contains(ordinary, a.Risk) }) {
 		return Yes
+	}
+	if i := slices.IndexFunc(plan.Acts, func(a remedy.Act) bool { return a.Target.Kind == snapshot.Node }); i >= 0 {
+		if name := strings.TrimSpace(Clean(plan.Acts[i].Target.Name)); name != "" && name != Yes {
+			return name
+		}
 	}
 	if len(plan.Acts) == 1 {
 		name := strings.TrimSpace(Clean(plan.Acts[0].Target.Name))

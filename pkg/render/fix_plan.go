@@ -202,6 +202,8 @@ func saidWords(s remedy.Said) (style, string) {
 		return yellow, "it has changed since it was planned on"
 	case remedy.Untestable:
 		return yellow, "cannot be tested"
+	case remedy.Held:
+		return yellow, "a disruption budget does not allow it now"
 	case remedy.Failed:
 		return yellow, "no answer that tells"
 	default:

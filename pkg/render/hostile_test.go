@@ -25,6 +25,9 @@ func evil(n int) string {
 // the outermost ones two.
 func poison(v reflect.Value, n *int, depth int) {
 	*n++
+	if depth > 14 { // some types hold themselves
+		return
+	}
 	switch v.Kind() {
 	case reflect.String:
 		v.SetString(evil(*n))
@@ -58,6 +61,14 @@ func poison(v reflect.Value, n *int, depth int) {
 			if v.Type().Field(i).IsExported() {
 				poison(v.Field(i), n, depth+1)
 			}
+		}
+	case reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+		if depth < 12 {
+			key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+			poison(key, n, depth+1)
+			poison(value, n, depth+1)
+			v.SetMapIndex(key, value)
 		}
 	case reflect.Func:
 		// A cause's rules are not shown.

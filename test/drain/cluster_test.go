@@ -60,6 +60,12 @@ func nothingLeft(t *testing.T, w *world.World, name string) {
 	if n.Spec.Unschedulable || world.Tainted(n, remedy.TaintUnproven) || world.Tainted(n, corev1.TaintNodeOutOfService) {
 		t.Errorf("node %s is not as it was: unschedulable %t, taints %s", name, n.Spec.Unschedulable, asJSON(n.Spec.Taints))
 	}
+	noProbe(t, w)
+}
+
+// noProbe expects that no pod of the tool's own is anywhere.
+func noProbe(t *testing.T, w *world.World) {
+	t.Helper()
 	all, err := w.Client().CoreV1().Pods("").List(t.Context(), metav1.ListOptions{})
 	ok(t, err)
 	for _, p := range all.Items {

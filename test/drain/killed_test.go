@@ -42,7 +42,7 @@ func killed() scene {
 			var all []func() error
 			for i := range victims {
 				all = append(all, func() error {
-					return w.Deploy(ctx, victimSpace(i), "crew", victim(i), crew, world.Spec("crew", world.Grace(1), world.Tolerate(), world.Prefer(victim(i))))
+					return w.Deploy(ctx, victimSpace(i), "crew", victim(i), crew, world.Spec("crew", world.Grace(1), world.Tolerate(victim(i)), world.Prefer(victim(i))))
 				})
 			}
 			return together(all)
@@ -58,15 +58,15 @@ type point struct {
 	kind  faultproxy.Kind
 }
 
-// pointsOf lists where it is to be killed: at all that changes or tries something, and at the first of each kind of reading.
+// pointsOf lists where it is to be killed: at every request that changes something, and at the first of each other label, which are all alike.
 func pointsOf(log []faultproxy.Request) []point {
 	seen := map[string]int{}
 	var out []point
 	for i := range log {
 		l := log[i].Label()
 		seen[l]++
-		if k := log[i].Kind; k == faultproxy.Write || seen[l] == 1 && (k == faultproxy.DryRun || k == faultproxy.Event || k == faultproxy.Review || strings.Contains(l, "/nodes/*")) {
-			out = append(out, point{l, seen[l], k})
+		if seen[l] == 1 || log[i].Kind == faultproxy.Write {
+			out = append(out, point{l, seen[l], log[i].Kind})
 		}
 	}
 	return out
@@ -135,27 +135,7 @@ func open(ctx context.Context, w *world.World, token string, i int, dir string) 
 	if err := w.Merge(ctx, name, `{"metadata":{"labels":{"world.example.com/rack":"r9"}}}`); err != nil {
 		return nil, err
 	}
-	pods, err := w.Pods(ctx, victimSpace(i), "crew")
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range pods {
-		if p.Spec.NodeName == name {
-			continue
-		}
-		if err := w.Client().CoreV1().Pods(p.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-			return nil, fmt.Errorf("delete pod %s: %w", p.Name, err)
-		}
-	}
-	if err := w.Until(ctx, victimSpace(i), "crew", crew, world.On(name)); err != nil {
-		return nil, err
-	}
-	if err := bed.Poll(ctx, world.Soon, func(ctx context.Context) error {
-		if pods, err := w.Pods(ctx, victimSpace(i), "crew"); err != nil || len(pods) != crew {
-			return fmt.Errorf("%d pods of crew (%w)", len(pods), err)
-		}
-		return nil
-	}); err != nil {
+	if err := home(ctx, w, i); err != nil {
 		return nil, err
 	}
 	if n, err = w.Client().CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{}); err != nil {
@@ -170,6 +150,35 @@ func open(ctx context.Context, w *world.World, token string, i int, dir string) 
 		return nil, err
 	}
 	return s, nil
+}
+
+// home gets the crew onto the victim: whoever is elsewhere is deleted, until the scheduler knows that the node takes pods again.
+func home(ctx context.Context, w *world.World, i int) error {
+	name, space := victim(i), victimSpace(i)
+	return bed.Poll(ctx, world.Soon, func(ctx context.Context) error {
+		pods, err := w.Pods(ctx, space, "crew")
+		if err != nil {
+			return err
+		}
+		var away []error
+		for _, p := range pods {
+			why := world.On(name)(&p)
+			if why == nil {
+				continue
+			}
+			away = append(away, why)
+			if p.DeletionTimestamp != nil || p.Spec.NodeName == name || p.Spec.NodeName == "" {
+				continue
+			}
+			if err := w.Client().CoreV1().Pods(space).Delete(ctx, p.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+				return fmt.Errorf("delete pod %s: %w", p.Name, err)
+			}
+		}
+		if len(pods) != crew {
+			away = append(away, fmt.Errorf("%d pods", len(pods)))
+		}
+		return errors.Join(away...)
+	})
 }
 
 func (s *session) run(ctx context.Context, args ...string) (world.Answer, error) {
@@ -296,7 +305,8 @@ func testKilled(t *testing.T, w *world.World) {
 	}
 	var all []combination
 	for _, p := range points {
-		if p.kind == faultproxy.Write {
+		// What only reads leaves the same behind, whether it was answered or not.
+		if p.kind != faultproxy.Read && p.kind != faultproxy.ReadPod {
 			all = append(all, combination{p, faultproxy.SignalBefore(syscall.SIGKILL)})
 		}
 		all = append(all, combination{p, faultproxy.SignalAfter(syscall.SIGKILL)})

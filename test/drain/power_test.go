@@ -24,7 +24,7 @@ func powered() scene {
 			if err := w.Disk(ctx, powerSpace, "data", powerDisk); err != nil {
 				return err
 			}
-			return w.Set(ctx, powerSpace, "vault", diskly, world.Spec("vault", world.Grace(2), world.Tolerate(), world.Prefer(diskly), world.Claim("data")))
+			return w.Set(ctx, powerSpace, "vault", diskly, world.Spec("vault", world.Grace(2), world.Tolerate(diskly), world.Prefer(diskly), world.Claim("data")))
 		},
 		test: testPowered,
 	}
@@ -88,9 +88,10 @@ func testPowered(t *testing.T, w *world.World) {
 
 	t.Log("it is back")
 	ok(t, w.Node(diskly).Restart(ctx))
-	a = stuck(t, w, "node", diskly, "--restore", "--probe", "--yes", "--journal", dir)
+	a = stuck(t, w, "node", diskly, "--probe", "--yes", "--journal", dir)
 	must(t, a, 0)
 	proven(t, a)
+	must(t, stuck(t, w, remove...), 0)
 	nothingLeft(t, w, diskly)
 	if n := getNode(t, w, diskly); world.Tainted(n, corev1.TaintNodeOutOfService) || world.Tainted(n, remedy.TaintUnproven) {
 		t.Errorf("its taints: %s", asJSON(n.Spec.Taints))

@@ -42,7 +42,7 @@ func living() scene {
 	return scene{
 		name: "a node that is cut off and lives keeps its StatefulSet's pod",
 		setup: func(ctx context.Context, w *world.World) error {
-			if err := w.Set(ctx, space, "ledger", cut, world.Spec("ledger", world.Grace(2), world.Tolerate(), world.Prefer(cut))); err != nil {
+			if err := w.Set(ctx, space, "ledger", cut, world.Spec("ledger", world.Grace(2), world.Tolerate(cut), world.Prefer(cut))); err != nil {
 				return err
 			}
 			// A node that ever worked has a lease; this one is so young that it may not yet.
@@ -59,7 +59,17 @@ func living() scene {
 		},
 		test: func(t *testing.T, w *world.World) {
 			ok(t, w.UntilNode(t.Context(), 2*time.Minute, cut, world.Ready(corev1.ConditionUnknown)))
-			// Until the node controller has said all that it has to say.
+			// Until nobody can say any more that its kubelet was heard of lately, and the node controller has said all that it has to say.
+			ok(t, bed.Poll(t.Context(), 2*time.Minute, func(ctx context.Context) error {
+				l, err := w.Client().CoordinationV1().Leases(corev1.NamespaceNodeLease).Get(ctx, cut, metav1.GetOptions{})
+				if err != nil {
+					return fmt.Errorf("get the lease of node %s: %w", cut, err)
+				}
+				if age := time.Since(l.Spec.RenewTime.Time); age < 45*time.Second {
+					return fmt.Errorf("the lease of node %s is %s old", cut, age)
+				}
+				return nil
+			}))
 			ok(t, w.UntilNode(t.Context(), time.Minute, cut, func(n *corev1.Node) error {
 				if !world.Tainted(n, corev1.TaintNodeUnreachable) {
 					return fmt.Errorf("node %s is not tainted", cut)
@@ -69,7 +79,7 @@ func living() scene {
 			dir := journalIn(t)
 			untouched(t, w, cut, space, func() {
 				a := stuck(t, w, "node", cut, "--drain-and-delete", "--yes="+cut, "--journal", dir)
-				v := refusedBy(t, a, "at-most-one")
+				v := refusedBy(t, a, "node-at-most-one")
 				says(t, v.Reason, "ledger-0")
 				// A dry run says the same.
 				must(t, stuck(t, w, "node", cut, "--drain-and-delete", "--dry-run=client", "--journal", dir), world.Refused)
@@ -100,7 +110,7 @@ func gated() scene {
 	return scene{
 		name: "room, webhooks and disruption budgets are respected before anything is lost",
 		setup: func(ctx context.Context, w *world.World) error {
-			return w.Deploy(ctx, space, "free", quiet, 2, world.Spec("free", world.Grace(1), world.Tolerate(), world.Prefer(quiet)))
+			return w.Deploy(ctx, space, "free", quiet, 2, world.Spec("free", world.Grace(1), world.Tolerate(quiet), world.Prefer(quiet)))
 		},
 		test: func(t *testing.T, w *world.World) {
 			ctx := t.Context()
@@ -113,7 +123,7 @@ func gated() scene {
 			})
 
 			t.Log("a pod that fits nowhere else")
-			ok(t, w.Deploy(ctx, space, tight, quiet, 1, world.Spec(tight, world.Grace(1), world.Tolerate(), world.Only(world.Pool, quiet))))
+			ok(t, w.Deploy(ctx, space, tight, quiet, 1, world.Spec(tight, world.Grace(1), world.Tolerate(quiet), world.Only(world.Pool, quiet))))
 			untouched(t, w, quiet, space, func() {
 				a := stuck(t, w, args(journalIn(t))...)
 				v := refusedBy(t, a, "even-without-room")
@@ -173,7 +183,7 @@ func testHook(t *testing.T, w *world.World, space string, args func(string, ...s
 			return fmt.Errorf("%d pods (%w)", len(pods), err)
 		}
 		return w.Client().PolicyV1().Evictions(space).Evict(ctx, &policyv1.Eviction{
-			ObjectMeta: metav1.ObjectMeta{Name: pods[0].Name}, DeleteOptions: &metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}},
+			ObjectMeta: metav1.ObjectMeta{Name: pods[0].Name, Namespace: space}, DeleteOptions: &metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}},
 		})
 	}
 	ok(t, bed.Poll(ctx, time.Minute, func(ctx context.Context) error {
@@ -183,6 +193,7 @@ func testHook(t *testing.T, w *world.World, space string, args func(string, ...s
 		return nil
 	}))
 	dry.Store(0)
+	real.Store(0)
 	untouched(t, w, quiet, space, func() {
 		a := stuck(t, w, args(journalIn(t))...)
 		must(t, a, world.Refused)

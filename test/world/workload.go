@@ -54,10 +54,11 @@ func Grace(seconds int64) Edit {
 	return func(s *corev1.PodSpec) { s.TerminationGracePeriodSeconds = &seconds }
 }
 
-// Tolerate lets the pod come to the pool's node, and to those with taints of the keys.
-func Tolerate(keys ...string) Edit {
+// Tolerate lets the pod come to a node that takes only its own, and to those with taints of the keys.
+func Tolerate(node string, keys ...string) Edit {
 	return func(s *corev1.PodSpec) {
-		for _, key := range append([]string{Pool}, keys...) {
+		s.Tolerations = append(s.Tolerations, corev1.Toleration{Key: Pool, Operator: corev1.TolerationOpEqual, Value: node})
+		for _, key := range keys {
 			s.Tolerations = append(s.Tolerations, corev1.Toleration{Key: key, Operator: corev1.TolerationOpExists})
 		}
 	}

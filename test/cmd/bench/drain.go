@@ -98,7 +98,7 @@ func setUpDrain(ctx context.Context, w *world.World) error {
 		return err
 	}
 	spec := func(name string) corev1.PodSpec {
-		return world.Spec(name, world.Grace(5), world.Tolerate(), world.Prefer(drained))
+		return world.Spec(name, world.Grace(5), world.Tolerate(drained), world.Prefer(drained))
 	}
 	return errors.Join(
 		w.Deploy(ctx, drainedSpace, "query", drained, 2, spec("query")), w.Deploy(ctx, drainedSpace, "indexer", drained, 1, spec("indexer")),
@@ -117,14 +117,27 @@ func hangAgain(ctx context.Context, w *world.World) error {
 	if err := w.Merge(ctx, drained, `{"spec":{"unschedulable":null}}`); err != nil {
 		return err
 	}
-	err := w.Client().CoreV1().Pods(drainedSpace).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{FieldSelector: "spec.nodeName!=" + drained})
-	if err != nil {
-		return fmt.Errorf("delete the pods: %w", err)
-	}
-	for name, n := range replicas() {
-		if err := w.Until(ctx, drainedSpace, name, n, world.On(drained)); err != nil {
-			return err
+	// Whoever is elsewhere is deleted, until the scheduler knows that the node takes pods again.
+	err := bed.Poll(ctx, 2*world.Soon, func(ctx context.Context) error {
+		err := w.Client().CoreV1().Pods(drainedSpace).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{FieldSelector: "spec.nodeName!=" + drained + ",spec.nodeName!="})
+		if err != nil {
+			return fmt.Errorf("delete the pods: %w", err)
 		}
+		for name, n := range replicas() {
+			pods, err := w.Pods(ctx, drainedSpace, name)
+			if err != nil || len(pods) != n {
+				return errors.Join(err, fmt.Errorf("%d pods of %s", len(pods), name))
+			}
+			for _, p := range pods {
+				if err := world.On(drained)(&p); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	if _, err := node.Faults().Add(ctx, fault.Rule{ID: "runtime-hung", Call: fault.Every, Action: fault.Hang}); err != nil {
 		return fmt.Errorf("let the runtime hang: %w", err)

@@ -1,4 +1,4 @@
-package cli
+package apply
 
 import (
 	"context"
@@ -47,7 +47,7 @@ func TestTheDrainLibrarySpeaksOfEachPod(t *testing.T) {
 		"mirror":                      {pod("g", func(p *corev1.Pod) { p.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"} }), func(w remedy.DrainWord) bool { return !w.Deletes && w.Refuses == "" }},
 		"that has ended":              {pod("h", func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }), func(w remedy.DrainWord) bool { return w.Deletes && w.Refuses == "" }},
 	} {
-		if got := drainer(context.Background(), s, "n")(c.pod); !c.want(got) {
+		if got := Drainer(context.Background(), s, "n")(c.pod); !c.want(got) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

@@ -1,4 +1,4 @@
-package cli
+package apply
 
 import (
 	"bytes"
@@ -16,14 +16,13 @@ import (
 	"k8s.io/kubectl/pkg/drain"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/remedy"
-	"github.com/kubectl-stuck/kubectl-stuck/pkg/render"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 )
 
-// drainer asks kubectl's own drain library which pods of the node it would take, on the picture and not on the cluster: its client is answered from the
+// Drainer asks kubectl's own drain library which pods of the node it would take, on the picture and not on the cluster: its client is answered from the
 // snapshot, and can reach nothing else. DaemonSets are ignored, as every drain of a node that is to come back ignores them; neither --force nor
 // --delete-emptydir-data is given, so that what kubectl drain refuses is known.
-func drainer(ctx context.Context, s *snapshot.Snapshot, node string) remedy.Drainer {
+func Drainer(ctx context.Context, s *snapshot.Snapshot, node string) remedy.Drainer {
 	return func(pod *corev1.Pod) remedy.DrainWord {
 		served := &served{s: s, pod: pod}
 		client, err := kubernetes.NewForConfigAndClient(&rest.Config{
@@ -38,9 +37,9 @@ func drainer(ctx context.Context, s *snapshot.Snapshot, node string) remedy.Drai
 		case served.unread != "":
 			return remedy.DrainWord{Unread: served.unread}
 		case len(errs) > 0:
-			return remedy.DrainWord{Refuses: render.Clean(errors.Join(errs...).Error())}
+			return remedy.DrainWord{Refuses: errors.Join(errs...).Error()}
 		default:
-			return remedy.DrainWord{Deletes: len(list.Pods()) > 0, Warns: render.Clean(list.Warnings())}
+			return remedy.DrainWord{Deletes: len(list.Pods()) > 0, Warns: list.Warnings()}
 		}
 	}
 }
