@@ -32,7 +32,7 @@ func newNode(w World, config *genericclioptions.ConfigFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "node [NAME...]",
 		Aliases: []string{"nodes", "no"},
-		Short:   "Tell which nodes have something wrong, or the whole story of one",
+		Short:   "Tell which nodes have something wrong or the whole story of one, and drain, replace, restore or probe it",
 		Long: templates.LongDesc(`
 			Without a name: a line for each node on which pods are stuck or that is in trouble itself, with the verdict
 			whether it is the node.
@@ -44,7 +44,16 @@ func newNode(w World, config *genericclioptions.ConfigFlags) *cobra.Command {
 			--logs adds what the node's own logs say, and weighs it against the rest: a hung mount or a process that cannot be killed
 			shows nowhere else. --log-file does so with a log that was copied from the node, where its kubelet is dead.
 
-			All namespaces are read, unless -n names one.`),
+			--drain-and-delete moves the work off a node that is broken, and deletes its Node object. Before that it computes whether the
+			others have room, and refuses where pods would stay Pending, run twice, or be lost; each refusal names the flag that lifts it.
+			What a live kubelet can still stop is evicted, as disruption budgets allow; pods of a dead one are told apart and not waited for.
+			Afterwards it shows where each workload runs, what is left behind, and what is to be done on the machine.
+
+			--wait waits until the node is back, --restore gives it its labels, taints and annotations again and keeps pods away until
+			a probe has passed, and --probe alone runs that probe: it also settles whether it is the node. --out-of-service is for a
+			machine that is known to be off, when its volumes have to go elsewhere at once.
+
+			All namespaces are read, unless -n names one; a probe runs in the namespace of -n or of the context.`),
 		Example: templates.Examples(`
 			# A line for each node with something wrong
 			kubectl stuck node
@@ -59,7 +68,22 @@ func newNode(w World, config *genericclioptions.ConfigFlags) *cobra.Command {
 			kubectl stuck node worker-7 --log-file worker-7.log
 
 			# The same from files
-			kubectl stuck node worker-7 --from dump.tar.gz`),
+			kubectl stuck node worker-7 --from dump.tar.gz
+
+			# Is it the node? Run a pod of our own there and on a healthy node
+			kubectl stuck node worker-7 --probe
+
+			# What draining and deleting it would do, and what the API server would say to each step
+			kubectl stuck node worker-7 --drain-and-delete --dry-run=server
+
+			# Do it
+			kubectl stuck node worker-7 --drain-and-delete
+
+			# Once its machine is started again: wait, give it back what it had, prove it
+			kubectl stuck node worker-7 --wait --restore
+
+			# A machine that is known to be off, and volumes that are needed elsewhere
+			kubectl stuck node worker-7 --out-of-service --attest "worker-7 was powered off at 14:20"`),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.names = args
 			if err := o.logs.check(cmd, o.source.from, len(args)); err != nil {

@@ -70,7 +70,7 @@ func (f *nodeFlags) add(cmd *cobra.Command) {
 	fl.StringVar(&f.image, "probe-image", "", "With --probe or --restore: the image of the pod. Default: one that the node has already.")
 	fl.DurationVar(&f.back, "wait", 0, "Wait until the node is back: registered, Ready, with a fresh lease. Without a value, for 30m.")
 	fl.Lookup("wait").NoOptDefVal = backWait.String()
-	fl.DurationVar(&f.timeout, "timeout", 5*time.Minute, "How long evictions are tried and waited for, how long the workloads are looked for elsewhere, and how long a probe may take.")
+	fl.DurationVar(&f.timeout, "timeout", 5*time.Minute, "How long evictions are tried and waited for, how long the workloads are looked for elsewhere, and how long a probe may take. Default with --probe alone: 1m.")
 	fl.StringVar(&f.attest, "attest", "", "In your own words, what you know that the cluster cannot tell: that the machine is off, or that its containers are stopped. It is kept in the journal.")
 	f.lifted = map[string]*bool{}
 	for _, l := range []struct{ name, usage string }{
@@ -154,6 +154,9 @@ func (f *nodeFlags) check(cmd *cobra.Command, o *nodeOptions) error {
 			return usagef("--attest: %w", err)
 		}
 		f.attest = words
+	}
+	if f.probe && !f.restore && !changed("timeout") {
+		f.timeout = probeTimeout // a machine that has just come back, as with --restore, gets more
 	}
 	f.asked = remedy.Asked{
 		DrainAndDelete: f.drain, OutOfService: f.outOfService == outOfServiceSet, InService: f.outOfService == outOfServiceRemove, Restore: f.restore, Probe: f.probe && !f.restore,

@@ -44,6 +44,11 @@ func fit(rec *remedy.Record) error {
 			return fmt.Errorf("object %d: %w", i, err)
 		}
 	}
+	for i, raw := range rec.Kept {
+		if err := harmless(raw); err != nil {
+			return fmt.Errorf("kept object %d: %w", i, err)
+		}
+	}
 	for _, act := range rec.Plan.Acts {
 		for _, step := range act.Steps {
 			if err := harmless(step.Manifest); err != nil {

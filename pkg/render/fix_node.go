@@ -403,6 +403,8 @@ func probeWords(s remedy.StageTime) string {
 		return "with the next"
 	case s.Passed:
 		return took
+	case s.Untold:
+		return "not known"
 	case s.Milliseconds > 0:
 		return "NO, after " + took
 	default:
