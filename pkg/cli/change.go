@@ -463,7 +463,7 @@ func (c *change) record(ctx context.Context) (remedy.Record, []remedy.Before, er
 		}
 		r.Objects = append(r.Objects, raw)
 		if c.node != nil {
-			before = append(before, c.node.before(c, act))
+			before = append(before, c.node.before(act))
 		} else {
 			before = append(before, remedy.BeforeAct(c.look.picture, act))
 		}

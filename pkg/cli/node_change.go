@@ -184,8 +184,6 @@ type nodeRun struct {
 	now   *remedy.NodeCase // as last seen
 	// first is the node as it was planned on.
 	first *remedy.NodeCase
-	// saved is what --restore gives back.
-	saved *corev1.Node
 	// prepare plans anew for the node as it is.
 	prepare func(ctx context.Context, c *remedy.NodeCase, cluster remedy.Cluster) (remedy.Plan, error)
 	// carry, where set, is done instead of carrying out the plan step by step.
@@ -365,7 +363,7 @@ func (c *change) judgeNodeAgain(ctx context.Context) error {
 }
 
 // before is what has to be known to tell whether an act helped: of evictions nothing, because the deletion of the node tells of its pods together.
-func (n *nodeRun) before(c *change, act remedy.Act) remedy.Before {
+func (n *nodeRun) before(act remedy.Act) remedy.Before {
 	if act.Target.Kind != snapshot.Node || n.now == nil || slices.Contains(act.Remedies, remedy.Cordon) {
 		return remedy.Before{}
 	}
@@ -529,8 +527,7 @@ func (n *nodeRun) afterDelete(ctx context.Context, w World, r *reader, doc *repo
 	if ctx.Err() != nil {
 		return
 	}
-	l, err := n.look(ctx, w, r, "", true)
-	if err != nil {
+	if _, err := n.look(ctx, w, r, "", true); err != nil {
 		doc.Notes = append(doc.Notes, fmt.Sprintf("What is left of node %s could not be read: %v.", n.name, err))
 		return
 	}
@@ -545,7 +542,8 @@ func (n *nodeRun) afterDelete(ctx context.Context, w World, r *reader, doc *repo
 	}
 	for _, namespace := range slices.Sorted(maps.Keys(pending)) {
 		names := slices.Compact(slices.Sorted(slices.Values(pending[namespace])))
-		if l, err = takeLook(ctx, w, r, lookQuery{namespace: namespace, names: names}); err != nil {
+		l, err := takeLook(ctx, w, r, lookQuery{namespace: namespace, names: names})
+		if err != nil {
 			doc.Notes = append(doc.Notes, fmt.Sprintf("Why pods of namespace %s are not Ready could not be read: %v.", namespace, err))
 			continue
 		}
@@ -562,12 +560,12 @@ func (n *nodeRun) afterDelete(ctx context.Context, w World, r *reader, doc *repo
 // document begins the answer about the node.
 func (n *nodeRun) document(l *look) *report.Fix {
 	doc := l.document(nil)
-	doc.Node = n.part(l)
+	doc.Node = n.part()
 	return doc
 }
 
 // part is what the answer says of the node as it is now.
-func (n *nodeRun) part(l *look) *report.NodeFix {
+func (n *nodeRun) part() *report.NodeFix {
 	out := &report.NodeFix{Name: n.name, Reach: string(n.now.Reach), Room: n.now.Room}
 	if n.now.Facts.Exists != snapshot.Unknown {
 		out.Facts = n.now.Facts.String()

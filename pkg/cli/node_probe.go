@@ -429,7 +429,7 @@ func (p *prober) clean(ctx context.Context, q *probing, outcomes []remedy.Outcom
 }
 
 // byHand is how the person deletes the probe.
-func (q *probing) byHand(force bool) string { //nolint:revive // the flag is that of kubectl
+func (q *probing) byHand(force bool) string {
 	cmd := fmt.Sprintf("kubectl delete pod %s -n %s", q.ref.Name, q.ref.Namespace)
 	if force {
 		cmd += " --grace-period=0 --force"

@@ -130,7 +130,7 @@ func onlyNode(s *corev1.NodeSelector, node, host string) bool {
 // multiAttach speaks of a volume that the replacement gets only when the node has let go of it. A node that is out of service, or does not exist, is made to.
 func (c *Case) multiAttach(owner *metav1.OwnerReference) []Verdict {
 	n := c.S.Node(c.Pod.Node)
-	if n == nil || hasTaint(n, corev1.TaintNodeOutOfService) {
+	if n == nil || outOfService(n) {
 		return nil
 	}
 	for _, v := range volume.Of(c.S, c.Pod.Object) {

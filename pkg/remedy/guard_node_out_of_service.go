@@ -26,7 +26,7 @@ func nodeOutOfService() Guard {
 				v.Reason = fmt.Sprintf("Node %s is not off: %s. The taint is for a machine that is, and that stays off until the taint is taken off.", c.Ref.Name, says)
 			case heard == kubeletUnread:
 				v.Reason = fmt.Sprintf("Whether the kubelet of node %s is heard is not known: %s. The taint is for a machine that is off.", c.Ref.Name, says)
-			case hasTaint(c.Node, corev1.TaintNodeOutOfService):
+			case outOfService(c.Node):
 				v.Level = Warn
 				v.Reason = fmt.Sprintf("Node %s has the taint %s already.", c.Ref.Name, corev1.TaintNodeOutOfService)
 			default:

@@ -119,7 +119,7 @@ func (c *Case) atRest() rest {
 	if n == nil {
 		return rest{doubt: doubt + "; the node could not be read"}
 	}
-	if hasTaint(n, corev1.TaintNodeOutOfService) {
+	if outOfService(n) {
 		ready := snapshot.NodeCondition(n, corev1.NodeReady)
 		if heard != kubeletHeard && ready != nil && ready.Status != corev1.ConditionTrue {
 			return rest{known: true, why: fmt.Sprintf("node %s has the taint %s, and %s", n.Name, corev1.TaintNodeOutOfService, says)}
@@ -236,8 +236,8 @@ func collected(p *corev1.Pod) bool {
 	return c != nil && c.Reason == "DeletionByPodGC"
 }
 
-func hasTaint(n *corev1.Node, key string) bool {
-	return slices.ContainsFunc(n.Spec.Taints, func(t corev1.Taint) bool { return t.Key == key })
+func outOfService(n *corev1.Node) bool {
+	return slices.ContainsFunc(n.Spec.Taints, func(t corev1.Taint) bool { return t.Key == corev1.TaintNodeOutOfService })
 }
 
 // taken are the finalizers that would be taken off, and left those that would stay.

@@ -92,7 +92,7 @@ func LookNode(b Before, s *snapshot.Snapshot, found stuck.Result) Sight {
 		out.say("%s", p)
 	}
 	lookVolumes(&out, b, s)
-	acted := out.Gone || !deleted && node != nil && hasTaint(node, corev1.TaintNodeOutOfService)
+	acted := out.Gone || !deleted && node != nil && outOfService(node)
 	out.Settled = acted && open == 0
 	out.Good = out.Settled && len(pending) == 0
 	return out

@@ -62,7 +62,7 @@ func (st standing) virtual() bool {
 
 func (st standing) outOfService() bool {
 	n := st.S.Node(st.Pod.Node)
-	return st.Pod.Node != "" && n != nil && hasTaint(n, corev1.TaintNodeOutOfService)
+	return st.Pod.Node != "" && n != nil && outOfService(n)
 }
 
 // vouchedFor tells whether the person's word stands for the pod's node. It lifts guards, and makes nothing less dangerous: it may be wrong.

@@ -85,15 +85,16 @@ type fixPage struct {
 
 func (f *fixPage) write() error {
 	f.headline()
-	if f.aboutNode() {
+	switch {
+	case f.aboutNode():
 		if err := f.node(); err != nil {
 			return err
 		}
-	} else if len(fixTargets(f.doc)) > 1 {
+	case len(fixTargets(f.doc)) > 1:
 		if err := f.several(); err != nil {
 			return err
 		}
-	} else {
+	default:
 		f.single()
 	}
 	f.missing()

@@ -66,7 +66,6 @@ func restrictions() []restriction {
 			except: []string{"k8s.io/cli-runtime/pkg/printers"}},
 		{prefix: "k8s.io/cli-runtime/pkg/printers", allowed: []string{"render", "cli"}, why: "it is an output format"},
 		{prefix: "k8s.io/kubectl", allowed: []string{"cli"}, why: "it belongs to the command line", except: []string{"k8s.io/kubectl/pkg/drain"}},
-		{prefix: "k8s.io/kubectl/pkg/drain", allowed: []string{"apply"}, why: "it is for writing to a cluster"},
 		{prefix: "github.com/spf13/cobra", allowed: []string{"cli"}, why: "it belongs to the command line"},
 		{prefix: "github.com/spf13/pflag", allowed: []string{"cli"}, why: "it belongs to the command line"},
 		{prefix: "golang.org/x/term", allowed: []string{"cli"}, why: "it asks the terminal"},

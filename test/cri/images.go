@@ -4,10 +4,15 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
+	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
@@ -24,9 +29,31 @@ type images struct {
 
 	mu     sync.Mutex
 	pulled map[string]string // name by ID
+	file   string            // a name a line; empty: they are forgotten
 }
 
-func newImages() *images { return &images{pulled: map[string]string{}} }
+// newImages has the images that were pulled before the machine was started again: they are on its disk.
+func newImages(file string) *images {
+	i := &images{pulled: map[string]string{}, file: file}
+	data, _ := os.ReadFile(file) // there is none at first
+	for name := range strings.Lines(string(data)) {
+		name = strings.TrimSpace(name)
+		i.pulled[imageID(name)] = name
+	}
+	return i
+}
+
+// keep writes down what is there. The caller holds mu.
+func (i *images) keep() error {
+	if i.file == "" {
+		return nil
+	}
+	names := slices.Sorted(maps.Values(i.pulled))
+	if err := os.WriteFile(i.file, []byte(strings.Join(names, "\n")), 0o600); err != nil {
+		return status.Errorf(codes.Internal, "write down the images: %v", err)
+	}
+	return nil
+}
 
 // imageName is the name that the pod asked for: the kubelet asks for an image
 // that is there by its ID.
@@ -86,6 +113,9 @@ func (i *images) PullImage(ctx context.Context, request *runtimeapi.PullImageReq
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.pulled[imageID(name)] = name
+	if err := i.keep(); err != nil {
+		return nil, err
+	}
 	return &runtimeapi.PullImageResponse{ImageRef: imageID(name)}, nil
 }
 
@@ -93,6 +123,9 @@ func (i *images) RemoveImage(_ context.Context, request *runtimeapi.RemoveImageR
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	delete(i.pulled, imageID(request.GetImage().GetImage()))
+	if err := i.keep(); err != nil {
+		return nil, err
+	}
 	return &runtimeapi.RemoveImageResponse{}, nil
 }
 

@@ -29,6 +29,8 @@ type Options struct {
 	PodCIDR netip.Prefix
 	// Faults is asked before each call.
 	Faults *fault.Set
+	// Images is the file in which the names of the images are kept from one start to the next; empty: they are forgotten.
+	Images string
 	// Log, if not nil, is told of calls that fail, as containerd tells its own.
 	Log io.Writer
 }

@@ -53,7 +53,7 @@ func Serve(ctx context.Context, listener net.Listener, opts Options) error {
 		}),
 	)
 	runtimeapi.RegisterRuntimeServiceServer(server, r)
-	runtimeapi.RegisterImageServiceServer(server, newImages())
+	runtimeapi.RegisterImageServiceServer(server, newImages(opts.Images))
 	stop := context.AfterFunc(ctx, server.Stop)
 	defer stop()
 	if err := server.Serve(listener); err != nil {

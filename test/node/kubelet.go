@@ -72,7 +72,7 @@ func Run(ctx context.Context, c Config) error {
 	}
 	defer log.Close()
 	go func() {
-		failed <- cri.Serve(ctx, listener, cri.Options{Version: c.RuntimeVersion, PodCIDR: cidr, Faults: faults, Log: log})
+		failed <- cri.Serve(ctx, listener, cri.Options{Version: c.RuntimeVersion, PodCIDR: cidr, Faults: faults, Images: filepath.Join(c.Dir, "images"), Log: log})
 	}()
 	go func() { failed <- serveKubeletAPI(ctx, c) }()
 	go func() { failed <- csi.Serve(ctx, c.root(), c.Name, faults) }()
