@@ -168,7 +168,18 @@ func (o *nodeOptions) runProbeOn(ctx context.Context, w World, r *reader, n *nod
 	n.prepare = func(_ context.Context, c *remedy.NodeCase, cluster remedy.Cluster) (remedy.Plan, error) {
 		return remedy.MakeProbe(c, options, cluster)
 	}
-	plan, err := n.prepare(ctx, n.now, clusterOf(ctx, r, l.origin))
+	cluster := clusterOf(ctx, r, l.origin)
+	plan, err := n.prepare(ctx, n.now, cluster)
+	for until := w.Now().Add(imagesListed); errors.Is(err, remedy.ErrNoImage) && w.Now().Before(until) && sleep(ctx, beat); {
+		if l, err = n.look(ctx, w, r, "", false); err != nil {
+			return nil, err
+		}
+		if n.now.Node == nil {
+			return nil, fmt.Errorf("node %s could not be read: %w", n.name, orUnknown(l.picture.S.Gap(snapshot.Node)))
+		}
+		n.first = n.now
+		plan, err = n.prepare(ctx, n.now, cluster)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -196,6 +207,10 @@ func (o *nodeOptions) runProbeOn(ctx context.Context, w World, r *reader, n *nod
 	}
 	return result, nil
 }
+
+// imagesListed is how long a node that has just registered may take to list its images: a kubelet reports its status every 10s (nodeStatusUpdateFrequency), and
+// its images were collected every 30s (pkg/kubelet/images imageGCManager) by then.
+const imagesListed = 45 * time.Second
 
 // waitThen waits until the node is back, and does then what was asked for.
 func (o *nodeOptions) waitThen(ctx context.Context, w World, r *reader, name string) error {

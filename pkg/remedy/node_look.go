@@ -86,7 +86,7 @@ func LookNode(b Before, s *snapshot.Snapshot, found stuck.Result) Sight {
 		out.say("still there: %s", some(left))
 	}
 	if len(ready) > 0 {
-		out.say("Ready elsewhere: %s", tally(ready))
+		out.say("Ready elsewhere: %s", byWorkload(ready))
 	}
 	for _, p := range pending {
 		out.say("%s", p)
@@ -99,8 +99,8 @@ func LookNode(b Before, s *snapshot.Snapshot, found stuck.Result) Sight {
 }
 
 // lookMoves looks at each pod that went. Each replacement stands for one pod. open counts those of which more is to be waited for.
-func lookMoves(out *Sight, b Before, s *snapshot.Snapshot, found stuck.Result) (gone, left []string, ready map[string]int, pending []string, open int) {
-	ready = map[string]int{}
+func lookMoves(out *Sight, b Before, s *snapshot.Snapshot, found stuck.Result) (gone, left []string, ready map[string]map[string]int, pending []string, open int) {
+	ready = map[string]map[string]int{}
 	taken := map[snapshot.Ref]bool{}
 	for _, m := range b.Moves {
 		for r := range taken {
@@ -125,7 +125,14 @@ func lookMoves(out *Sight, b Before, s *snapshot.Snapshot, found stuck.Result) (
 		switch r := sight.Replacement; {
 		case r != nil && r.Ready:
 			taken[r.Ref] = true
-			ready[r.Node]++
+			work := "pod " + name
+			if m.Workload != nil {
+				work = m.Workload.String()
+			}
+			if ready[work] == nil {
+				ready[work] = map[string]int{}
+			}
+			ready[work][r.Node]++
 		case r != nil:
 			taken[r.Ref] = true
 			why := unscheduled(s.Pod(r.Ref.Namespace, r.Ref.Name))
@@ -185,6 +192,16 @@ func unscheduled(p *corev1.Pod) string {
 		return "(" + c.Message + ")"
 	}
 	return ""
+}
+
+// byWorkload is "deployment shop/cart 3 on worker-1; deployment shop/till 1 on worker-2".
+func byWorkload(ready map[string]map[string]int) string {
+	var out []string
+	for work, on := range ready {
+		out = append(out, work+" "+tally(on))
+	}
+	slices.Sort(out)
+	return strings.Join(out, "; ")
 }
 
 // tally is "3 on worker-1, 2 on worker-2".

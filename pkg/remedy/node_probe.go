@@ -58,6 +58,9 @@ type ProbeOptions struct {
 	Left []*corev1.Pod
 }
 
+// ErrNoImage says that no image is known that the node has. A Node object that was registered a moment ago does not list any yet.
+var ErrNoImage = errors.New("no image is known that it has: name one with --probe-image")
+
 // MakeProbe plans that a small pod runs on the node, and before that on a healthy one to compare with. Each has an act of two steps: the pod is created, and
 // deleted whatever came of it. Acts that delete what an earlier run left go first.
 func MakeProbe(c *NodeCase, o ProbeOptions, cluster Cluster) (Plan, error) {
@@ -247,7 +250,15 @@ func (c *NodeCase) probeImage(asked string) (image, says string, err error) {
 	case smallest != "":
 		return smallest, fmt.Sprintf("; it runs %s, the smallest image of the node, as that starts by itself, because no pause image is known there: --probe-image names another", smallest), nil
 	}
-	return "", "", fmt.Errorf("no image is known that node %s has: name one with --probe-image", c.Ref.Name)
+	// A Node object that was registered a moment ago lists no images yet. What runs there has one.
+	for _, p := range c.Pods {
+		for _, status := range p.Case.Pod.Object.Status.ContainerStatuses {
+			if status.State.Running != nil && status.Image != "" && p.Case.Pod.Object.DeletionTimestamp == nil {
+				return status.Image, fmt.Sprintf("; it runs %s, which pod %s/%s runs there: --probe-image names another", status.Image, p.Case.Pod.Ref.Namespace, p.Case.Pod.Ref.Name), nil
+			}
+		}
+	}
+	return "", "", fmt.Errorf("node %s: %w", c.Ref.Name, ErrNoImage)
 }
 
 // imageName is a name by which an image can be asked for: that with a tag, else that with a digest.

@@ -2,6 +2,7 @@ package drain
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -152,12 +153,12 @@ func testHook(t *testing.T, w *world.World, space string, args func(string, ...s
 	t.Log("a webhook that blocks evictions")
 	ctx := t.Context()
 	const word = "pods of this shop are evicted by its own operator alone"
-	var dry, real atomic.Int32
+	var dry, meant atomic.Int32
 	hook, err := world.ServeHook(ctx, func(q *admissionv1.AdmissionRequest) *admissionv1.AdmissionResponse {
 		if q.DryRun != nil && *q.DryRun {
 			dry.Add(1)
 		} else {
-			real.Add(1)
+			meant.Add(1)
 		}
 		return &admissionv1.AdmissionResponse{Allowed: false, Result: &metav1.Status{Message: word, Code: 403}}
 	})
@@ -188,12 +189,12 @@ func testHook(t *testing.T, w *world.World, space string, args func(string, ...s
 	}
 	ok(t, bed.Poll(ctx, time.Minute, func(ctx context.Context) error {
 		if err := evict(ctx); !apierrors.IsForbidden(err) {
-			return fmt.Errorf("the webhook is not asked yet (%v)", err)
+			return fmt.Errorf("the webhook is not asked yet: %w", errors.Join(err, errors.New("want Forbidden")))
 		}
 		return nil
 	}))
 	dry.Store(0)
-	real.Store(0)
+	meant.Store(0)
 	untouched(t, w, quiet, space, func() {
 		a := stuck(t, w, args(journalIn(t))...)
 		must(t, a, world.Refused)
@@ -206,8 +207,8 @@ func testHook(t *testing.T, w *world.World, space string, args func(string, ...s
 			t.Errorf("there was a run: %s", a.Doc.Run)
 		}
 	})
-	if dry.Load() == 0 || real.Load() != 0 {
-		t.Errorf("the webhook was asked for %d dry runs and %d evictions", dry.Load(), real.Load())
+	if dry.Load() == 0 || meant.Load() != 0 {
+		t.Errorf("the webhook was asked for %d dry runs and %d evictions", dry.Load(), meant.Load())
 	}
 	ok(t, w.Client().AdmissionregistrationV1().ValidatingWebhookConfigurations().Delete(ctx, "no-evictions", metav1.DeleteOptions{}))
 	ok(t, bed.Poll(ctx, time.Minute, evict))
