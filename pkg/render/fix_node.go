@@ -21,7 +21,7 @@ func (f *fixPage) aboutNode() bool { return f.doc.Node != nil }
 func (f *fixPage) node() error {
 	n, plan := f.doc.Node, f.doc.Plan
 	if plan != nil && !f.ran() {
-		f.byGuard(blocking(planVerdicts(plan)))
+		f.blocks(plan)
 	}
 	f.nodeFacts(n)
 	if !f.ran() || f.o.wide() {
@@ -49,10 +49,6 @@ func (f *fixPage) node() error {
 		f.host(n)
 	}
 	return nil
-}
-
-func blocking(all []guarded) []guarded {
-	return slices.DeleteFunc(slices.Clone(all), func(g guarded) bool { return !g.verdict.Blocks() })
 }
 
 func (f *fixPage) nodeFacts(n *report.NodeFix) {
@@ -217,13 +213,16 @@ func (f *fixPage) nodePlan(plan *remedy.Plan) {
 		}
 	}
 	if !f.ran() || f.o.wide() {
-		var rest []guarded
+		var rest []remedy.Verdict
 		for _, g := range planVerdicts(plan) {
 			if !g.verdict.Blocks() || f.ran() {
-				rest = append(rest, g)
+				rest = append(rest, g.verdict)
 			}
 		}
-		f.byGuard(rest)
+		if len(rest) > 0 {
+			f.title("What the guards say besides")
+			f.verdicts(2, rest)
+		}
 	}
 }
 
