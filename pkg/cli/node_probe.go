@@ -31,13 +31,13 @@ const (
 	probeGlance = 200 * time.Millisecond
 	probeRest   = time.Second
 	probeBrisk  = 15 * time.Second
-	// probeEvents is the least time between two readings of its events: each takes the API server through all events of the namespace.
-	probeEvents = time.Second
+	// probeEvents is how many times its own time a reading of its events is followed by rest: each takes the API server through all events of the namespace.
+	probeEvents = 10
 	// probeLog is how long its log is tried for once its container runs: a kubelet that has just started it may not know yet.
 	probeLog = 10 * time.Second
 	// probeGone is how long its deletion is waited for, beyond its grace period, and probeHurry the same after an interruption.
 	probeGone  = 30 * time.Second
-	probeHurry = 8 * time.Second
+	probeHurry = 8 * time.Second // also where its kubelet never took it up, and will hardly take up that it is to go
 )
 
 // randomSuffix makes the names of probes their own.
@@ -119,7 +119,7 @@ type probing struct {
 	uid         types.UID // empty until it is known to have been created
 	pod         *corev1.Pod
 	events      []corev1.Event
-	asked       time.Time // when its events were read
+	due         time.Time // when its events are to be read again
 	seen        []remedy.Moment
 	settled     bool // its end was seen
 	left        string
@@ -200,7 +200,7 @@ func (p *prober) watch(ctx context.Context, q *probing) error {
 	began := p.w.Now()
 	until := began.Add(p.timeout)
 	for {
-		err := p.look(ctx, q, false)
+		err := p.look(ctx, q)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -248,7 +248,7 @@ func (q *probing) waitsFor() string {
 }
 
 // look reads the pod, and its events where they are due.
-func (p *prober) look(ctx context.Context, q *probing, events bool) error {
+func (p *prober) look(ctx context.Context, q *probing) error {
 	got, err := p.r.backend.Get(ctx, snapshot.Pod, q.ref.Namespace, q.ref.Name)
 	if pod, ok := got.(*corev1.Pod); ok && err == nil {
 		q.pod = pod
@@ -256,10 +256,11 @@ func (p *prober) look(ctx context.Context, q *probing, events bool) error {
 		err = fmt.Errorf("%s could not be read", q.ref)
 	}
 	now := p.w.Now()
-	if events || now.Sub(q.asked) >= probeEvents && q.has(remedy.MarkBound) {
-		q.asked = now
+	if q.has(remedy.MarkBound) && !now.Before(q.due) {
+		began := now
 		p.readEvents(ctx, q)
 		now = p.w.Now()
+		q.due = now.Add(probeEvents * now.Sub(began))
 	}
 	if q.pod != nil && q.pod.UID == q.uid {
 		for _, m := range remedy.Marks(q.pod, q.events) {
@@ -333,12 +334,18 @@ func (p *prober) await(ctx context.Context, q *probing) {
 	}
 	began := p.w.Now()
 	until := began.Add(probeGone + remedy.ProbeGrace*time.Second)
+	if !q.has(remedy.MarkTaken) {
+		until = began.Add(probeHurry)
+	}
 	late, end := context.WithTimeout(context.WithoutCancel(ctx), probeGone+probeHurry)
 	defer end()
+	hurried := false
 	for {
-		if ctx.Err() != nil && until.Sub(began) > probeHurry {
-			until = p.w.Now().Add(probeHurry)
-			began = p.w.Now()
+		if ctx.Err() != nil && !hurried {
+			hurried = true
+			if soon := p.w.Now().Add(probeHurry); soon.Before(until) {
+				until = soon
+			}
 		}
 		got, err := p.r.backend.Get(late, snapshot.Pod, q.ref.Namespace, q.ref.Name)
 		now := p.w.Now()

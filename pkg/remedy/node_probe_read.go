@@ -179,8 +179,13 @@ func warnings(events []corev1.Event) map[Stage]string {
 	for i := range sorted {
 		e := &sorted[i]
 		stage := stageOf(e)
-		if e.Type != corev1.EventTypeWarning && (stage == "" || e.Reason != "BackOff") || e.Reason == "BackOff" && out[stage] != "" {
-			continue // "Back-off pulling image" says less than what came before it
+		// "Back-off pulling image" and "Error: ErrImagePull" say less than what was said with them.
+		word, short := strings.CutPrefix(e.Message, "Error: ")
+		if short = short && !strings.Contains(word, " "); (e.Reason == "BackOff" || short) && out[stage] != "" {
+			continue
+		}
+		if e.Type != corev1.EventTypeWarning && e.Reason != "BackOff" {
+			continue
 		}
 		out[stage] = said(e.Reason, e.Message)
 	}

@@ -252,7 +252,7 @@ func (f *fixPage) standstill(what string) (st style, verdict, rest string, ok bo
 // offer is the headline where no rung was chosen.
 func (f *fixPage) offer(what string) (st style, verdict, rest string) {
 	if f.aboutNode() {
-		return bold, strings.ToUpper(what), strings.Join(f.doc.Notes[:min(1, len(f.doc.Notes))], "")
+		return bold, strings.ToUpper(what), ""
 	}
 	if len(f.doc.Cases) == 1 {
 		c := f.doc.Cases[0]
@@ -336,6 +336,9 @@ func (f *fixPage) has(s remedy.Status) bool {
 func (f *fixPage) proven() bool {
 	if f.doc.Plan == nil || len(f.doc.Plan.Acts) == 0 {
 		return false
+	}
+	if f.aboutNode() { // the last act on a node tells of all that went before it
+		return len(f.doc.Sights) > 0 && !slices.ContainsFunc(f.doc.Sights, func(s remedy.Sight) bool { return !s.Good })
 	}
 	for i := range f.doc.Plan.Acts {
 		if s := f.sight(i); s == nil || !s.Good {

@@ -49,8 +49,11 @@ func TestTheRoleOfThePageAllowsWhatIsDoneToANode(t *testing.T) {
 	can := client(t, userClient(t, drainer, err))
 	if err := bed.Poll(t.Context(), 15*time.Second, func(ctx context.Context) error {
 		r, err := can.Rights(ctx, all)
-		if err != nil || len(r.Missing)+len(r.Optional) > 0 {
-			return fmt.Errorf("%v %+v", err, r)
+		if err == nil && len(r.Missing)+len(r.Optional) > 0 {
+			err = fmt.Errorf("missing: %+v", r)
+		}
+		if err != nil {
+			return err
 		}
 		return nil
 	}); err != nil {

@@ -363,7 +363,9 @@ func TestARuntimeThatHangsWithoutAWordIsFoundAtTheSandbox(t *testing.T) {
 func TestAContainerThatDoesNotStopIsFoundAtTheDeletion(t *testing.T) {
 	b := start(t)
 	before := len(b.writes())
-	b.fault(fault.Rule{Call: fault.StopContainer, Match: fault.Match{Namespace: space}, Action: fault.Hang})
+	for _, call := range []fault.Call{fault.StopContainer, fault.StopPodSandbox} {
+		b.fault(fault.Rule{Call: call, Match: fault.Match{Namespace: space}, Action: fault.Hang})
+	}
 	a := b.probe()
 	b.fails(a, remedy.StageDelete, "FailedKillPod")
 	if w := b.writes()[before:]; !slices.Equal(w, []string{"create", "delete", "create", "delete", "delete"}) {
@@ -381,6 +383,16 @@ func TestAContainerThatDoesNotStopIsFoundAtTheDeletion(t *testing.T) {
 	if !strings.Contains(string(text), `"gracePeriodSeconds":0`) {
 		t.Error("the journal does not tell of the deletion by force")
 	}
+}
+
+func TestANodeThatIsSlowIsToldFromOneThatWorks(t *testing.T) {
+	b := start(t)
+	b.fault(fault.Rule{Call: fault.RunPodSandbox, Match: fault.Match{Namespace: space}, Action: fault.Delay, Delay: 9 * time.Second})
+	p := b.result(b.probe(), 0)
+	if !p.Works || !strings.Contains(p.Verdict, "is slow: sandbox took ") {
+		t.Errorf("%s", asJSON(p))
+	}
+	b.nothingLeft()
 }
 
 func TestAnImageThatCannotBePulledIsFoundThere(t *testing.T) {
@@ -421,7 +433,7 @@ func TestAnInterruptedProbeLeavesNothing(t *testing.T) {
 		t.Run(sig.String(), func(t *testing.T) {
 			b := start(t)
 			b.fault(fault.Rule{Call: fault.RunPodSandbox, Match: fault.Match{Namespace: space}, Action: fault.Hang})
-			began := time.Now()
+			began, before := time.Now(), len(b.writes())
 			b.endsBy(sig, func(code int, errOut string) {
 				if code != 1 || strings.Contains(errOut, "nothing was changed") {
 					t.Errorf("exit %d: %s", code, errOut)
@@ -431,7 +443,7 @@ func TestAnInterruptedProbeLeavesNothing(t *testing.T) {
 			if took := time.Since(began); took > 40*time.Second {
 				t.Errorf("it ended after %s", took)
 			}
-			b.journaled(4)
+			b.journaled(len(b.writes()) - before)
 		})
 	}
 }
