@@ -27,6 +27,11 @@ func (o *fixOptions) runFile(ctx context.Context, w World, config *genericcliopt
 	if err != nil {
 		return err
 	}
+	for _, act := range saved.Acts {
+		if act.Target.Kind != snapshot.Pod {
+			return usagef("the plan is about %s: what is done to a node is planned anew each time, with `kubectl stuck node`", act.Target)
+		}
+	}
 	r, err := o.source.openFresh(ctx, w, config)
 	if err != nil {
 		return err

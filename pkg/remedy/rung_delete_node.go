@@ -64,7 +64,7 @@ func assessDeleteNode(c *Case) []Rung {
 		if !st.atRest().known && len(st.promises()) > 0 {
 			r.Risk = diagnose.RiskDataLoss
 		}
-		r.Commands = []string{"kubectl stuck node " + quote(c.Pod.Node), "kubectl delete node " + quote(c.Pod.Node)}
+		r.Commands = []string{"kubectl stuck node " + quote(c.Pod.Node), "kubectl stuck node " + quote(c.Pod.Node) + " --drain-and-delete"}
 	}
 	r.Risks = slices.Concat(r.Risks, said)
 	return []Rung{r}

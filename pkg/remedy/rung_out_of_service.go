@@ -63,7 +63,7 @@ func assessOutOfService(c *Case) []Rung {
 		}
 		r.Commands = []string{
 			"kubectl stuck node " + quote(c.Pod.Node),
-			fmt.Sprintf("kubectl taint nodes %s %s=nodeshutdown:NoExecute", quote(c.Pod.Node), corev1.TaintNodeOutOfService),
+			fmt.Sprintf(`kubectl stuck node %s --out-of-service --attest "…"`, quote(c.Pod.Node)),
 		}
 	}
 	r.Risks = slices.Concat(r.Risks, said)
