@@ -189,6 +189,19 @@ func (c *NodeCase) delete() Act {
 		act.Risk = diagnose.RiskHigh
 		act.Loses = append([]string{fmt.Sprintf("%s cannot stop in order: PodGC deletes %s without the kubelet, and containers that still run go on on the machine", some(dropped), pronoun(len(dropped)))}, act.Loses...)
 	}
+	// What is evicted stops in order, or it does not: what the person agrees to is the worst of it. Where it does not, the guards decide again before the deletion.
+	if !c.Asked.Again {
+		var may []string
+		for _, p := range c.Of(Evicted) {
+			if st := p.Case.standing(); len(st.promises()) > 0 && !st.atRest().known {
+				may = append(may, st.name())
+			}
+		}
+		if len(may) > 0 {
+			act.Risk = diagnose.RiskDataLoss
+			act.Loses = append(act.Loses, fmt.Sprintf("data, if %s must be deleted before it stopped while the machine still runs: the guards ask for proof or your word then", some(may)))
+		}
+	}
 	if len(twice) > 0 {
 		act.Risk = diagnose.RiskDataLoss
 		act.Loses = append([]string{fmt.Sprintf("data, if the machine still runs: %s must not run twice", some(twice))}, act.Loses...)

@@ -126,7 +126,7 @@ func testStory(t *testing.T, w *world.World) {
 	if again.Code != 0 {
 		t.Errorf("asked again: exit code %d", again.Code)
 	}
-	says(t, again.Out, "Ready elsewhere: 3", "systemctl reboot", "--restore")
+	says(t, again.Out, "Ready elsewhere", "search/query 2 on", "search/indexer 1 on", "systemctl reboot", "--restore")
 
 	// 4. The machine is started again while somebody waits for it.
 	waited := make(chan world.Answer, 1)

@@ -256,7 +256,9 @@ func (b *bench) endsBy(sig syscall.Signal, after func(code int, errOut string), 
 		<-known
 		for ctx.Err() == nil {
 			list, err := b.w.Client().CoreV1().Pods(space).List(ctx, metav1.ListOptions{LabelSelector: remedy.ProbeLabel})
-			if err == nil && slices.ContainsFunc(list.Items, func(p corev1.Pod) bool { return p.Spec.NodeName == sick && p.Status.StartTime != nil && p.DeletionTimestamp == nil }) {
+			if err == nil && slices.ContainsFunc(list.Items, func(p corev1.Pod) bool {
+				return p.Spec.NodeName == sick && p.Status.StartTime != nil && p.DeletionTimestamp == nil
+			}) {
 				_ = process.Signal(sig)
 				return
 			}
