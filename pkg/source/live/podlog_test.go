@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,9 +14,12 @@ import (
 )
 
 func TestTheLogOfOnePodIsReadAndNothingElseIsAsked(t *testing.T) {
-	var asked []string
+	var mu sync.Mutex
+	var asked []string // guarded by mu: a request that is given up is still being served
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
 		asked = append(asked, r.Method+" "+r.URL.RequestURI())
+		mu.Unlock()
 		switch {
 		case strings.Contains(r.URL.Path, "mute"):
 			http.Error(w, "container runtime is down", http.StatusInternalServerError)
@@ -63,6 +67,8 @@ func TestTheLogOfOnePodIsReadAndNothingElseIsAsked(t *testing.T) {
 			}
 		})
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if len(asked) != 6 {
 		t.Errorf("asked: %v", asked)
 	}
