@@ -44,9 +44,9 @@ type StageTime struct {
 	// Passed tells that it was seen to be done; Milliseconds how long it took, or how long it was waited for.
 	Passed       bool  `json:"passed"`
 	Milliseconds int64 `json:"milliseconds"`
-	// Text says what was seen where it did not pass, or could not be told apart from the next: the message of an event, the waiting reason.
+	// Text says what was seen where it did not pass, or could not be told apart from another: the message of an event, the waiting reason.
 	Text string `json:"text,omitempty"`
-	// Untold tells that the stage cannot be told apart from its neighbour on this cluster.
+	// Untold tells that the stage was seen to end together with others: its time is counted with one of them.
 	Untold bool `json:"untold,omitempty"`
 }
 

@@ -207,8 +207,8 @@ func lastMessage(events []corev1.Event, reason string) string {
 }
 
 // ReadProbe tells how each stage of a probe went, from the pod as it was seen last, the events about it, and when each mark was seen first. Stages after one
-// that was not passed are left out, except the deletion. Two stages whose ends were seen at the same look cannot be told apart: the time of the first is counted
-// with the second. pod is nil where none was ever seen.
+// that was not passed are left out, except the deletion. Stages whose ends were seen at the same look cannot be told apart: the time of all of them is counted
+// with the one that took longest by the clock of the kubelet, or with the last where that does not show. pod is nil where none was ever seen.
 func ReadProbe(pod *corev1.Pod, events []corev1.Event, seen []Moment) []StageTime {
 	r := probeReading{pod: pod, warned: warnings(events), seen: map[Mark]Moment{}}
 	for _, m := range seen {
@@ -225,6 +225,7 @@ func ReadProbe(pod *corev1.Pod, events []corev1.Event, seen []Moment) []StageTim
 		stage Stage
 		mark  Mark
 	}{{StageCreate, MarkCreated}, {StageSchedule, MarkBound}, {StageVolume, MarkSandbox}, {StageSandbox, MarkSandbox}, {StageImage, MarkImage}, {StageStart, MarkStarted}, {StageLog, MarkLog}}
+	longest := r.longest(events)
 	for i, s := range stages {
 		at, ok := r.seen[s.mark]
 		if !ok {
@@ -238,6 +239,9 @@ func ReadProbe(pod *corev1.Pod, events []corev1.Event, seen []Moment) []StageTim
 		if i+1 < len(stages) {
 			next, ok := r.seen[stages[i+1].mark]
 			t.Untold = ok && s.stage != StageCreate && s.stage != StageStart && !next.Time.After(at.Time)
+		}
+		if long, ok := r.seen[longest.mark]; ok && at.Time.Equal(long.Time) && slices.Contains(kubeletStages, s.stage) {
+			t.Untold = s.stage != longest.stage
 		}
 		if !t.Untold {
 			t.Milliseconds = max(at.Time.Sub(since).Milliseconds(), 0)
@@ -256,6 +260,46 @@ type probeReading struct {
 }
 
 func (r probeReading) has(m Mark) bool { _, ok := r.seen[m]; return ok }
+
+// kubeletStages are those that one kubelet does one after the other and writes down at once where it is quick: they may be seen at the same look.
+var kubeletStages = []Stage{StageSandbox, StageImage, StageStart}
+
+// stageEnd is a stage with the mark of its end, and when that was by the clock of its kubelet.
+type stageEnd struct {
+	stage Stage
+	mark  Mark
+	at    time.Time
+}
+
+// longest is which of the stages that were seen to end at the same look as the start of the container took longest by the clock of the kubelet, which tells
+// seconds: the status has when it took the pod up and when the container started, the events when the image was asked for and when it was there. It is empty
+// where one of these is missing, or where none took so long that seconds tell it from the others.
+func (r probeReading) longest(events []corev1.Event) stageEnd {
+	started, ok := r.seen[MarkStarted]
+	if !ok || r.pod == nil || r.pod.Status.StartTime == nil {
+		return stageEnd{}
+	}
+	first := func(reasons ...string) (at time.Time) {
+		for i := range events {
+			if t := events[i].FirstTimestamp.Time; slices.Contains(reasons, events[i].Reason) && !t.IsZero() && (at.IsZero() || t.Before(at)) {
+				at = t
+			}
+		}
+		return at
+	}
+	ends := []stageEnd{{StageSandbox, MarkSandbox, first("Pulling", "Pulled")}, {StageImage, MarkImage, first("Pulled")}, {StageStart, MarkStarted, first("Started")}}
+	out, most, since := stageEnd{}, time.Second, r.pod.Status.StartTime.Time
+	for _, e := range ends {
+		if e.at.IsZero() {
+			return stageEnd{}
+		}
+		if took := e.at.Sub(since); took > most && r.seen[e.mark].Time.Equal(started.Time) {
+			out, most = e, took
+		}
+		since = e.at
+	}
+	return out
+}
 
 // until is when the stages before the deletion came to their end.
 func (r probeReading) until() time.Time {
@@ -384,6 +428,16 @@ func (r *ProbeRun) stage(s Stage) (StageTime, bool) {
 	return r.Stages[i], true
 }
 
+// together is how long the stages took, in milliseconds.
+func (r *ProbeRun) together(stages []Stage) (sum int64) {
+	for _, s := range r.Stages {
+		if slices.Contains(stages, s.Stage) {
+			sum += s.Milliseconds
+		}
+	}
+	return sum
+}
+
 // works tells that the probe came to its end, the deletion, and that no stage is known to have failed.
 func (r *ProbeRun) works() bool {
 	_, ended := r.stage(StageDelete)
@@ -410,10 +464,13 @@ func slower(run, beside *ProbeRun) []string {
 	var out []string
 	for _, s := range run.Stages {
 		b, ok := beside.stage(s.Stage)
+		if ok && b.Untold && slices.Contains(kubeletStages, s.Stage) {
+			// Its time is counted with a neighbour: it was no more than theirs together.
+			b.Milliseconds = beside.together(kubeletStages)
+		}
 		if !ok || !s.Passed || !b.Passed || s.Untold || s.Milliseconds-b.Milliseconds < slowBy || s.Milliseconds < slowTimes*b.Milliseconds {
 			continue
 		}
-		// What could not be told apart on the other is counted with the stage after it, and is no less for that.
 		out = append(out, fmt.Sprintf("%s took %s there, and %s on %s", s.Stage, seconds(s.Milliseconds), seconds(b.Milliseconds), beside.Node))
 	}
 	return out

@@ -186,6 +186,8 @@ func TestWhatFollowsFromAProbe(t *testing.T) {
 	}
 	had := good("b", 800)
 	had.Stages[1].Text = "Container image already present on machine"
+	part := good("b", 0)
+	part.Stages[0].Untold, part.Stages[1].Milliseconds = true, 700
 	unread := good("a", 900)
 	unread.Stages = slices.Insert(unread.Stages, 2, StageTime{Stage: StageLog, Untold: true, Text: "no right"})
 	cut := &ProbeRun{Node: "a", Stages: []StageTime{{Stage: StageCreate, Passed: true}}}
@@ -197,24 +199,25 @@ func TestWhatFollowsFromAProbe(t *testing.T) {
 		works       bool
 		says        string
 	}{
-		"both work":                   {good("a", 900), good("b", 800), undecided, scope.ReachPod, true, "Node a works"},
-		"nobody to compare with":      {good("a", 900), nil, undecided, scope.ReachPod, true, "Node a works"},
-		"slow":                        {good("a", 30000), good("b", 800), undecided, "", true, "slow: sandbox took 30.0s there, and 0.8s on b"},
-		"slower by chance":            {good("a", 4000), good("b", 400), undecided, scope.ReachPod, true, "Node b takes 0.5s"},
-		"slow as both are":            {good("a", 30000), good("b", 20000), undecided, scope.ReachPod, true, "Node a works"},
-		"the other does not":          {good("a", 900), bad("b", StageSandbox), undecided, scope.ReachPod, true, "Node b, which looked healthy, does not"},
-		"its log was not read":        {unread, good("b", 800), undecided, scope.ReachPod, true, "Its log was not read: no right."},
-		"it is the node":              {bad("a", StageSandbox), good("b", 800), undecided, scope.ReachNode, false, "It is node a: stage sandbox does not work after 1.5s (why). Node b passes."},
-		"decided before":              {bad("a", StageSandbox), good("b", 800), scope.ReachNode, "", false, "It is node a"},
-		"its log":                     {bad("a", StageLog), good("b", 800), undecided, "", false, "It is node a: stage log"},
-		"an image that b had already": {bad("a", StageImage), had, undecided, "", false, "Node b had it already"},
-		"an image that b pulled":      {bad("a", StageImage), good("b", 800), undecided, scope.ReachNode, false, "It is node a"},
-		"both fail alike":             {bad("a", StageSandbox), bad("b", StageSandbox), undecided, scope.ReachCluster, false, "It is not node a alone"},
-		"each in its own way":         {bad("a", StageSandbox), bad("b", StageImage), undecided, "", false, "Whether it is this node is not shown"},
-		"fails, nobody to compare":    {bad("a", StageSandbox), nil, undecided, "", false, "no healthy node to compare with"},
-		"not taken in":                {&ProbeRun{Node: "a", Stages: []StageTime{{Stage: StageCreate, Text: "quota"}}}, good("b", 800), undecided, "", false, "The API server does not take the probe"},
-		"ended in the middle":         {cut, good("b", 800), undecided, "", false, "nothing follows"},
-		"nothing was done":            {&ProbeRun{Node: "a"}, nil, undecided, "", false, "nothing follows"},
+		"both work":              {good("a", 900), good("b", 800), undecided, scope.ReachPod, true, "Node a works"},
+		"nobody to compare with": {good("a", 900), nil, undecided, scope.ReachPod, true, "Node a works"},
+		"slow":                   {good("a", 30000), good("b", 800), undecided, "", true, "slow: sandbox took 30.0s there, and 0.8s on b"},
+		"slow beside what is counted with another": {good("a", 30000), part, undecided, "", true, "slow: sandbox took 30.0s there, and 0.7s on b"},
+		"slower by chance":                         {good("a", 4000), good("b", 400), undecided, scope.ReachPod, true, "Node b takes 0.5s"},
+		"slow as both are":                         {good("a", 30000), good("b", 20000), undecided, scope.ReachPod, true, "Node a works"},
+		"the other does not":                       {good("a", 900), bad("b", StageSandbox), undecided, scope.ReachPod, true, "Node b, which looked healthy, does not"},
+		"its log was not read":                     {unread, good("b", 800), undecided, scope.ReachPod, true, "Its log was not read: no right."},
+		"it is the node":                           {bad("a", StageSandbox), good("b", 800), undecided, scope.ReachNode, false, "It is node a: stage sandbox does not work after 1.5s (why). Node b passes."},
+		"decided before":                           {bad("a", StageSandbox), good("b", 800), scope.ReachNode, "", false, "It is node a"},
+		"its log":                                  {bad("a", StageLog), good("b", 800), undecided, "", false, "It is node a: stage log"},
+		"an image that b had already":              {bad("a", StageImage), had, undecided, "", false, "Node b had it already"},
+		"an image that b pulled":                   {bad("a", StageImage), good("b", 800), undecided, scope.ReachNode, false, "It is node a"},
+		"both fail alike":                          {bad("a", StageSandbox), bad("b", StageSandbox), undecided, scope.ReachCluster, false, "It is not node a alone"},
+		"each in its own way":                      {bad("a", StageSandbox), bad("b", StageImage), undecided, "", false, "Whether it is this node is not shown"},
+		"fails, nobody to compare":                 {bad("a", StageSandbox), nil, undecided, "", false, "no healthy node to compare with"},
+		"not taken in":                             {&ProbeRun{Node: "a", Stages: []StageTime{{Stage: StageCreate, Text: "quota"}}}, good("b", 800), undecided, "", false, "The API server does not take the probe"},
+		"ended in the middle":                      {cut, good("b", 800), undecided, "", false, "nothing follows"},
+		"nothing was done":                         {&ProbeRun{Node: "a"}, nil, undecided, "", false, "nothing follows"},
 	} {
 		got := JudgeProbe(*c.run, c.beside, c.reach)
 		if got.Reach != string(c.settles) || got.Works != c.works || got.Run.Works != c.works || !strings.Contains(got.Verdict, c.says) {
@@ -222,6 +225,32 @@ func TestWhatFollowsFromAProbe(t *testing.T) {
 		}
 		if strings.Contains(got.Verdict, "..") {
 			t.Errorf("%s: two full stops: %s", name, got.Verdict)
+		}
+	}
+}
+
+// TestStagesSeenAtOneLookAreToldApartByTheClockOfTheKubelet: a kubelet that is quick after a slow sandbox writes all of it at once.
+func TestStagesSeenAtOneLookAreToldApartByTheClockOfTheKubelet(t *testing.T) {
+	at := func(reason string, seconds int) corev1.Event {
+		return corev1.Event{Reason: reason, FirstTimestamp: metav1.NewTime(noon().Add(time.Duration(seconds) * time.Second))}
+	}
+	once := []string{"sent", "created", "bound", "taken", "sandbox", "=image", "=started", "log", "end", "gone"}
+	apart := []string{"sent", "created", "bound", "taken", "sandbox", "image", "=started", "log", "end", "gone"}
+	for name, c := range map[string]struct {
+		seen   []string
+		events []corev1.Event
+		want   string
+	}{
+		"a slow sandbox":              {once, []corev1.Event{at("Pulled", 9), at("Started", 9)}, "volume?0 sandbox+200 image?0 start?0"},
+		"a slow image":                {once, []corev1.Event{at("Pulling", 1), at("Pulled", 9), at("Started", 10)}, "volume?0 sandbox?0 image+200 start?0"},
+		"a slow start":                {once, []corev1.Event{at("Pulled", 1), at("Started", 9)}, "volume?0 sandbox?0 image?0 start+200"},
+		"none is slow":                {once, []corev1.Event{at("Pulled", 1), at("Started", 1)}, "volume?0 sandbox?0 image?0 start+200"},
+		"one event is missing":        {once, []corev1.Event{at("Pulled", 9)}, "volume?0 sandbox?0 image?0 start+200"},
+		"the slow one was seen apart": {apart, []corev1.Event{at("Pulled", 9), at("Started", 11)}, "volume?0 sandbox+200 image?0 start+100"},
+	} {
+		got := brief(ReadProbe(takenUp(corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}), c.events, seen(c.seen...)))
+		if want := "create+100 schedule+100 " + c.want + " log+100 delete+100"; got != want {
+			t.Errorf("%s: %s, not %s", name, got, want)
 		}
 	}
 }

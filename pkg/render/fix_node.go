@@ -399,7 +399,7 @@ func probeWords(s remedy.StageTime) string {
 	took := fmt.Sprintf("%.1fs", float64(s.Milliseconds)/1000)
 	switch {
 	case s.Passed && s.Untold:
-		return "with the next"
+		return "with another"
 	case s.Passed:
 		return took
 	case s.Untold:
