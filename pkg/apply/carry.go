@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -302,7 +303,8 @@ type stepRun struct {
 	replans  int
 	// conflicts is how often the object was found changed after a call was refused for that.
 	conflicts int
-	held      *reply // the API server's answer to an eviction that a disruption budget does not allow now; nil where the last one was another
+	held      *reply // the API server's answer to an eviction that is not allowed now, and may be later; nil where the last one was another
+	holder    string // who does not allow it: "a disruption budget", or a webhook by its name
 	waited    time.Duration
 	last      string // what was said to the last request that was not taken
 	code      int
@@ -342,7 +344,7 @@ func (s *stepRun) howToLook() string {
 	return fmt.Sprintf("look with: kubectl get %s %s%s -o yaml", lower(s.do.Ref), s.do.Ref.Name, in)
 }
 
-// carry does one step. Each turn begins with a look at the object, and ends the step, or changes what is known of it. An eviction that a budget holds has
+// carry does one step. Each turn begins with a look at the object, and ends the step, or changes what is known of it. An eviction that is held has
 // no outcome yet.
 func (s *stepRun) carry(ctx context.Context) (remedy.Outcome, error) {
 	if s.held == nil {
@@ -624,11 +626,16 @@ func (s *stepRun) send(ctx context.Context, before *unstructured.Unstructured) (
 		return s.prove(ctx, before, a), true, nil
 	}
 	switch {
+	case s.do.Verb == remedy.Evict && recognized && refusal.Kind == admission.Denied && a.code == http.StatusTooManyRequests:
+		s.held, s.holder = &a, cmp.Or(refusal.Name, "a webhook")
+		return o, true, nil
 	case s.do.Verb == remedy.Evict && budget(a) != "" && a.code == http.StatusTooManyRequests:
-		s.held, s.last = &a, budget(a)
+		s.held, s.holder, s.last = &a, aBudget, budget(a)
 		return o, true, nil
 	case s.do.Verb == remedy.Evict && severalBudgets(a):
-		return s.refused(ctx, remedy.Rejected, before, "the API server evicts no pod that has several disruption budgets: %s", s.last), true, nil
+		return ofBudget(s.refused(ctx, remedy.Rejected, before, "the API server evicts no pod that has several disruption budgets: %s", s.last)), true, nil
+	case s.do.Verb == remedy.Evict && badBudget(a):
+		return ofBudget(s.refused(ctx, remedy.Rejected, before, "the API server refused it: %s", s.last)), true, nil
 	case a.status != nil && recognized && refusal.Kind != admission.NoDryRun:
 		by := "the API server refused it"
 		if refusal.Name != "" {

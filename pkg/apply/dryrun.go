@@ -86,7 +86,11 @@ func (c *Client) dryRun(ctx context.Context, act remedy.Act, at int, gates Gates
 	}
 	refusal, recognized := admission.Recognize(a.says())
 	if recognized {
-		return refused(out, act, s, refusal, gates)
+		out = refused(out, act, s, refusal, gates)
+		if s.Verb == remedy.Evict && refusal.Kind == admission.Denied && a.code == http.StatusTooManyRequests {
+			out.Said, out.Next = remedy.Held, askedAgain
+		}
+		return out
 	}
 	switch a.code {
 	case http.StatusNotFound:
@@ -227,10 +231,17 @@ func afterEviction(pod *unstructured.Unstructured) string {
 	return fmt.Sprintf("being deleted, with a grace period of %d s%s", grace, held)
 }
 
+// askedAgain is what becomes of an eviction that is held.
+var askedAgain = fmt.Sprintf("it is asked for again every %d s until the time is over", int(evictWait.Seconds()))
+
 // heldBack puts into words what disruption budgets say to an eviction; false where the answer is about something else.
 func heldBack(out remedy.Answer, s remedy.Step, a reply) (remedy.Answer, bool) {
 	words := budget(a)
 	switch {
+	case badBudget(a):
+		out.Said, out.By = remedy.Refused, "a PodDisruptionBudget whose own status forbids it"
+		out.Next = fmt.Sprintf("its controller is at fault: kubectl get poddisruptionbudgets -n %s -o yaml", s.Ref.Namespace)
+		return out, true
 	case severalBudgets(a):
 		out.Said, out.By = remedy.Refused, "its disruption budgets: several select the pod"
 		out.Next = fmt.Sprintf("leave one of them: kubectl get poddisruptionbudgets -n %s", s.Ref.Namespace)
@@ -243,7 +254,7 @@ func heldBack(out remedy.Answer, s remedy.Step, a reply) (remedy.Answer, bool) {
 		out.By = fmt.Sprintf("PodDisruptionBudget %s/%s", s.Ref.Namespace, name)
 	}
 	if a.code == http.StatusTooManyRequests {
-		out.Said, out.Next = remedy.Held, fmt.Sprintf("it is asked for again every %d s until the time is over", int(evictWait.Seconds()))
+		out.Said, out.Next = remedy.Held, askedAgain
 	}
 	return out, true
 }

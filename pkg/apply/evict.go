@@ -23,8 +23,11 @@ const (
 	// maxRounds bounds how often each is asked for, however long that may take: each time is two lines of the journal.
 	maxRounds = 200
 
-	// pastBudget is the flag, in Asked.Lifted, that goes on to the next act although an eviction was rejected.
+	// pastBudget is the flag, in Asked.Lifted, that goes on to the next act although a disruption budget did not allow an eviction. What anything else
+	// refused, it does not excuse.
 	pastBudget = "even-past-budget"
+
+	aBudget = "a disruption budget"
 )
 
 // evictions counts the acts at the beginning that evict a pod each, and do nothing else.
@@ -45,7 +48,8 @@ type eviction struct {
 }
 
 // evict carries out evictions that follow each other, from the given act on, in turns: what a budget holds is asked for again until the time is over, and so
-// is everything else meanwhile. One that is rejected keeps no other from being tried. on tells that the run goes on.
+// is everything else meanwhile. So is what a webhook answers with 429, as kubectl drain does: that of KubeVirt moves the virtual machine meanwhile. One that is
+// rejected keeps no other from being tried. on tells that the run goes on.
 func (r *run) evict(ctx context.Context, first int) (out []remedy.Outcome, on bool, err error) {
 	var all []*eviction
 	for i := range evictions(r.plan.Acts[first:]) {
@@ -87,11 +91,10 @@ func (r *run) evict(ctx context.Context, first int) (out []remedy.Outcome, on bo
 			break
 		}
 		wait = min(wait, limit-spent)
-		r.say(fmt.Sprintf("%s held by a disruption budget; asking again in %s, for %s at most", pods(held), wait.Round(time.Second), (limit - spent).Round(time.Second)))
+		r.say(fmt.Sprintf("%s held by %s; asking again in %s, for %s at most", pods(held), holders(all), wait.Round(time.Second), (limit - spent).Round(time.Second)))
 		_ = r.sleep(ctx, wait) // an interruption is seen by who looks next
 		waited += wait
 	}
-	rejected := false
 	for _, e := range all {
 		if !e.over {
 			o := r.notTried(e.act, 0, "not tried")
@@ -103,22 +106,46 @@ func (r *run) evict(ctx context.Context, first int) (out []remedy.Outcome, on bo
 			}
 			e.o = o
 		}
-		rejected = rejected || e.o.Status == remedy.Rejected
-		on = on && e.o.Status != remedy.Open
 		out = append(out, e.o)
 	}
-	return out, on && (!rejected || slices.Contains(r.plan.Asked.Lifted, pastBudget)), err
+	return out, on && !slices.ContainsFunc(out, r.stops), err
 }
 
-// hold writes down that the budget does not allow it now.
+// stops tells that nothing comes after an eviction that ended like this.
+func (r *run) stops(o remedy.Outcome) bool {
+	if o.Status == remedy.Rejected {
+		return !o.Budget || !slices.Contains(r.plan.Asked.Lifted, pastBudget)
+	}
+	return o.Status != remedy.Done && o.Status != remedy.Already
+}
+
+// holders names who holds what is still held.
+func holders(all []*eviction) string {
+	var out []string
+	for _, e := range all {
+		if e.held != nil && !e.over && !slices.Contains(out, e.holder) {
+			out = append(out, e.holder)
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, " and ")
+}
+
+// ofBudget marks what a disruption budget rejected. What came of it otherwise, because the object was another meanwhile, is not marked.
+func ofBudget(o remedy.Outcome) remedy.Outcome {
+	o.Budget = o.Status == remedy.Rejected
+	return o
+}
+
+// hold writes down that it is not allowed now.
 func (e *eviction) hold() error {
-	text := "held by a disruption budget, as before"
+	text := fmt.Sprintf("held by %s, as before", e.holder)
 	if e.told != e.last {
-		text = "held by a disruption budget: " + e.last
+		text = fmt.Sprintf("held by %s: %s", e.holder, e.last)
 	}
 	e.told = e.last
 	o := remedy.Outcome{
-		Act: e.act, Step: e.step, Status: remedy.Rejected, Attempts: e.attempts, Time: e.now(), Code: e.code, Text: text, UID: e.do.Ref.UID,
+		Act: e.act, Step: e.step, Status: remedy.Rejected, Attempts: e.attempts, Time: e.now(), Code: e.code, Text: text, UID: e.do.Ref.UID, Budget: e.holder == aBudget,
 	}
 	entry := remedy.Entry{Time: o.Time, Type: remedy.Result, Act: e.act, Step: e.step, Attempt: e.attempts, Outcome: &o}
 	if err := e.journal.Add(entry); err != nil {
@@ -129,14 +156,19 @@ func (e *eviction) hold() error {
 
 // end is the outcome of one that is still held when the time is over, or when something else ended the run.
 func (e *eviction) end(ctx context.Context, limit time.Duration, over bool, err *error) remedy.Outcome {
+	var o remedy.Outcome
 	switch {
 	case over:
-		return e.run.told(e.stepRun, e.refused(ctx, remedy.Rejected, e.seen, "a disruption budget did not allow it within %s, asked %s: %s", limit, times(e.attempts), e.last), err)
+		o = e.refused(ctx, remedy.Rejected, e.seen, "%s did not allow it within %s, asked %s: %s", e.holder, limit, times(e.attempts), e.last)
 	case ctx.Err() != nil:
-		return e.run.told(e.stepRun, e.refused(ctx, remedy.Rejected, e.seen, "interrupted while a disruption budget held it: %s", e.last), err)
+		o = e.refused(ctx, remedy.Rejected, e.seen, "interrupted while %s held it: %s", e.holder, e.last)
 	default:
-		return e.run.told(e.stepRun, e.refused(ctx, remedy.Rejected, e.seen, "the run ended while a disruption budget held it: %s", e.last), err)
+		o = e.refused(ctx, remedy.Rejected, e.seen, "the run ended while %s held it: %s", e.holder, e.last)
 	}
+	if e.holder == aBudget {
+		o = ofBudget(o)
+	}
+	return e.run.told(e.stepRun, o, err)
 }
 
 func pods(n int) string {
@@ -177,4 +209,10 @@ func budgetName(a reply) string {
 // severalBudgets tells that the API server evicts no pod that more than one budget selects. It says that in words alone.
 func severalBudgets(a reply) bool {
 	return a.code == http.StatusInternalServerError && a.status != nil && strings.Contains(a.status.Message, "more than one PodDisruptionBudget")
+}
+
+// badBudget tells that the budget's own status forbids every eviction: its disruptionsAllowed is below zero, or it lists too many pods as disrupted
+// (pkg/registry/core/pod/storage/eviction.go, checkAndDecrement).
+func badBudget(a reply) bool {
+	return a.code == http.StatusForbidden && a.status != nil && a.status.Details != nil && a.status.Details.Group == policyv1.GroupName && strings.HasPrefix(a.status.Details.Kind, "poddisruptionbudget")
 }

@@ -153,6 +153,17 @@ func TestEveryAnswerToAnEviction(t *testing.T) {
 		{"403 of a budget", func(w http.ResponseWriter, _ int, _ func()) {
 			status(w, 403, "Forbidden", `poddisruptionbudgets.policy "keeps" is forbidden: pdb disruptions allowed is negative`)
 		}, false, remedy.Rejected, 1, "[]", "negative"},
+		{"429 of a webhook", func(w http.ResponseWriter, n int, do func()) {
+			if n < 3 {
+				status(w, 429, "TooManyRequests", `admission webhook "moves.example.com" denied the request: its machine is being moved`)
+				return
+			}
+			do()
+			took(w)
+		}, false, remedy.Done, 3, "[5s 5s]", "took"},
+		{"429 of a webhook for ever", func(w http.ResponseWriter, _ int, _ func()) {
+			status(w, 429, "TooManyRequests", `admission webhook "moves.example.com" denied the request: its machine is being moved`)
+		}, false, remedy.Rejected, 4, "[5s 5s 2s]", "moves.example.com did not allow it within 12s, asked 4 times"},
 		{"500 of a webhook", func(w http.ResponseWriter, _ int, _ func()) {
 			status(w, 500, "InternalError", `Internal error occurred: failed calling webhook "check.example.com": failed to call webhook: Post "https://engine.policy.svc:443/?timeout=1s": no endpoints available`)
 		}, false, remedy.Rejected, 1, "[]", "check.example.com refused it"},
@@ -177,6 +188,78 @@ func TestEveryAnswerToAnEviction(t *testing.T) {
 		}
 		if got := (remedy.History{Record: remedy.Record{Plan: remedy.Plan{Acts: []remedy.Act{evictionOf("cart-0")}}}, Entries: m.entries}).Status(); got != r.want {
 			t.Errorf("%s: the journal tells %s, and the outcome %s", r.name, got, r.want)
+		}
+	}
+}
+
+// TestOnlyABudgetCanBeGonePast holds what --even-past-budget excuses. What else refused an eviction may know a reason why the pod must not go.
+func TestOnlyABudgetCanBeGonePast(t *testing.T) {
+	node := snapshot.Ref{Kind: snapshot.Pod, Namespace: "shop", Name: "last", UID: "u"}
+	last := remedy.Act{Target: node, Risk: diagnose.RiskLow, Steps: []remedy.Step{{Verb: remedy.Delete, Ref: node, ResourceVersion: "5", What: "delete last"}}}
+	for name, r := range map[string]struct {
+		write func(w http.ResponseWriter, n int)
+		past  bool
+	}{
+		"a budget at its limit": {func(w http.ResponseWriter, _ int) { held(w, "") }, true},
+		"several budgets": {func(w http.ResponseWriter, _ int) {
+			status(w, 500, "InternalError", "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.")
+		}, true},
+		"a budget whose status is wrong": {func(w http.ResponseWriter, _ int) {
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(w, `{"apiVersion":"v1","kind":"Status","status":"Failure","reason":"Forbidden","code":403,"message":"poddisruptionbudget.policy \"keeps\" is forbidden: pdb disruptions allowed is negative","details":{"name":"keeps","group":"policy","kind":"poddisruptionbudget"}}`)
+		}, true},
+		"a budget, after a busy server": {func(w http.ResponseWriter, n int) {
+			if n == 1 {
+				status(w, 429, "TooManyRequests", "too many requests, please try again later")
+				return
+			}
+			held(w, "")
+		}, true},
+		"a webhook that denies": {func(w http.ResponseWriter, _ int) {
+			status(w, 403, "Forbidden", `admission webhook "check.example.com" denied the request: a backup is being made`)
+		}, false},
+		"a webhook that denies for now": {func(w http.ResponseWriter, _ int) {
+			status(w, 429, "TooManyRequests", `admission webhook "moves.example.com" denied the request: its machine is being moved`)
+		}, false},
+		"a webhook that cannot be called": {func(w http.ResponseWriter, _ int) {
+			status(w, 500, "InternalError", `Internal error occurred: failed calling webhook "check.example.com": failed to call webhook: Post "https://engine.policy.svc:443/?timeout=1s": no endpoints available`)
+		}, false},
+		"a webhook that speaks of a budget": {func(w http.ResponseWriter, _ int) {
+			w.WriteHeader(http.StatusTooManyRequests)
+			_, _ = io.WriteString(w, `{"apiVersion":"v1","kind":"Status","status":"Failure","reason":"TooManyRequests","code":429,"message":"admission webhook \"moves.example.com\" denied the request: wait",`+
+				`"details":{"causes":[{"reason":"DisruptionBudget","message":"The disruption budget keeps needs 2 healthy pods and has 2 currently"}]}}`)
+		}, false},
+		"a missing right": {func(w http.ResponseWriter, _ int) {
+			status(w, 403, "Forbidden", `pods "cart-0" is forbidden: User "ana" cannot create resource "pods/eviction" in API group "" in the namespace "shop"`)
+		}, false},
+		"a request that is not understood": {func(w http.ResponseWriter, _ int) {
+			status(w, 400, "BadRequest", "name in URL does not match name in Eviction object")
+		}, false},
+		"a server that is busy always": {func(w http.ResponseWriter, _ int) { status(w, 429, "TooManyRequests", "too many requests") }, false},
+	} {
+		for _, lifted := range []bool{false, true} {
+			s := &evictee{}
+			if lifted {
+				s.lifted = []string{pastBudget}
+			}
+			s.write = func(w http.ResponseWriter, n int, do func()) {
+				if s.last != http.MethodDelete {
+					r.write(w, n)
+					return
+				}
+				do()
+			}
+			out, err, _ := s.carry(t, t.Context(), &memory{}, Hooks{}, 12, evictionOf("cart-0"), last)
+			if err != nil {
+				t.Fatal(err)
+			}
+			went := out[1].Status != remedy.Skipped
+			if want := r.past && lifted; went != want || out[0].Status == remedy.Done {
+				t.Errorf("%s, lifted %v: goes on %v, want %v: %+v", name, lifted, went, want, out)
+			}
+			if out[0].Budget != r.past {
+				t.Errorf("%s: of a budget %v: %+v", name, out[0].Budget, out[0])
+			}
 		}
 	}
 }
@@ -222,7 +305,8 @@ type evictee struct {
 	blind, absent bool
 	later         func()
 	reads         int
-	body          string
+	body, last    string
+	lifted        []string
 	guard         sync.Mutex
 }
 
@@ -245,7 +329,7 @@ func (s *evictee) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.writes++
 	body, _ := io.ReadAll(r.Body)
-	s.body = string(body)
+	s.body, s.last = string(body), r.Method
 	s.write(w, s.writes, func() {
 		if strings.HasSuffix(r.URL.Path, "/eviction") {
 			s.pod["deletionTimestamp"], s.pod["deletionGracePeriodSeconds"], s.pod["resourceVersion"] = "2026-01-01T00:00:00Z", 30, "6"
@@ -275,7 +359,7 @@ func (s *evictee) carry(t *testing.T, ctx context.Context, m *memory, h Hooks, s
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan := remedy.Plan{APIVersion: remedy.APIVersion, Kind: remedy.KindPlan, Made: time.Now(), Expires: time.Now().Add(remedy.Lifetime), Asked: remedy.Asked{Timeout: seconds}, Acts: acts}
+	plan := remedy.Plan{APIVersion: remedy.APIVersion, Kind: remedy.KindPlan, Made: time.Now(), Expires: time.Now().Add(remedy.Lifetime), Asked: remedy.Asked{Timeout: seconds, Lifted: s.lifted}, Acts: acts}
 	if raw, err := json.Marshal(plan); err != nil || len(raw) == 0 {
 		t.Fatal(err)
 	}

@@ -470,13 +470,13 @@ func nodeEvent(s remedy.Step) string {
 	}
 }
 
-// wentPast tells that the Node was deleted although evictions had been refused: that is what --even-past-budget asks for.
+// wentPast tells that the Node was deleted although disruption budgets had not allowed evictions: that is what --even-past-budget asks for.
 func (n *nodeRun) wentPast(outcomes []remedy.Outcome, acts []remedy.Act) bool {
 	refused, deleted := false, false
 	for _, o := range outcomes {
 		good := o.Status == remedy.Done || o.Status == remedy.Already
 		switch ids := acts[o.Act].Remedies; {
-		case slices.Contains(ids, remedy.EvictPod) && o.Status == remedy.Rejected:
+		case slices.Contains(ids, remedy.EvictPod) && o.Status == remedy.Rejected && o.Budget:
 			refused = true
 		case slices.Contains(ids, remedy.DeleteNode) && good:
 			deleted = true
@@ -531,7 +531,7 @@ func (n *nodeRun) afterDelete(ctx context.Context, w World, r *reader, doc *repo
 		doc.Notes = append(doc.Notes, fmt.Sprintf("What is left of node %s could not be read: %v.", n.name, err))
 		return
 	}
-	doc.Node.Leftovers = remedy.Leftovers(n.now)
+	doc.Node.Leftovers = remedy.Leftovers(n.now, n.first)
 	pending := map[string][]string{}
 	for _, s := range doc.Sights {
 		for _, m := range append([]remedy.Sight{s}, s.Moves...) {

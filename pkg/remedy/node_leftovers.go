@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/finalizer"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
@@ -20,16 +21,32 @@ type Leftover struct {
 	Command string `json:"command,omitempty"`
 }
 
-// Leftovers are what the deletion of a Node object left in the picture: pods that are still bound to it, and volumes that are still attached.
-func Leftovers(c *NodeCase) []Leftover {
+// Leftovers are what the deletion of a Node object left in the picture: pods that are still bound to it, and volumes that are still attached. first is the
+// node as it was before; nil where that is not known. Where a kubelet registered the node again, only what is older than that is left over: its new pods
+// are no concern of the deletion.
+func Leftovers(c, first *NodeCase) []Leftover {
 	var out []Leftover
+	back := c.Facts.Exists != snapshot.Absent // or it could not be read, and then nothing is said to be bound to a Node that is gone
+	was := map[types.UID]bool{}
+	if first != nil {
+		for _, p := range first.Pods {
+			was[p.Case.Pod.Object.UID] = true
+		}
+	}
+	used := map[string]bool{} // PersistentVolumes of pods that are no leftovers
 	for _, p := range c.Pods {
 		obj, ref := p.Case.Pod.Object, p.Case.Pod.Ref
 		l := Leftover{Ref: ref}
+		explain := fmt.Sprintf("kubectl stuck explain pod %s -n %s", quote(ref.Name), quote(ref.Namespace))
 		switch {
 		case p.Fate == Remains:
 			continue
-		case len(obj.Finalizers) > 0:
+		case back && (!was[obj.UID] || obj.DeletionTimestamp == nil):
+			for _, v := range p.Case.standing().Volumes {
+				used[v.VolumeName()] = true
+			}
+			continue
+		case len(obj.Finalizers) > 0 && (!back || finalDone(obj)):
 			l.Held = "held by " + finalPhrase(obj.Finalizers)
 			for _, o := range p.Case.Owners {
 				l.By = fmt.Sprintf("%s of %s is %s: %s", o.Finalizer, orNone(o.Name), o.Alive, o.Why)
@@ -38,6 +55,10 @@ func Leftovers(c *NodeCase) []Leftover {
 				}
 			}
 			l.Command = fmt.Sprintf("kubectl stuck fix pod %s -n %s --finalizers", quote(ref.Name), quote(ref.Namespace))
+		case back:
+			l.Held = "was being deleted when the Node object was, and still is"
+			l.By = "the kubelet, if the node is back: it ends the pod when it sees the deletion"
+			l.Command = explain
 		default:
 			l.Held = "bound to the Node object that is gone"
 			l.By = podGC
@@ -49,9 +70,16 @@ func Leftovers(c *NodeCase) []Leftover {
 		if va.Spec.NodeName != c.Ref.Name {
 			continue
 		}
-		l := Leftover{Ref: refOf(snapshot.VolumeAttachment, va), Held: "a volume is attached to the node"}
+		pv := ""
 		if va.Spec.Source.PersistentVolumeName != nil {
-			l.Held = fmt.Sprintf("PersistentVolume %s is attached to the node", *va.Spec.Source.PersistentVolumeName)
+			pv = *va.Spec.Source.PersistentVolumeName
+		}
+		if back && (used[pv] || c.Node == nil || !va.CreationTimestamp.Before(&c.Node.CreationTimestamp)) {
+			continue
+		}
+		l := Leftover{Ref: refOf(snapshot.VolumeAttachment, va), Held: "a volume is attached to the node"}
+		if pv != "" {
+			l.Held = fmt.Sprintf("PersistentVolume %s is attached to the node", pv)
 		}
 		// reconciler.go of pkg/controller/volume/attachdetach waits maxWaitForUnmountDuration (6 minutes, attach_detach_controller.go) for a node that
 		// does not say that it unmounted, unless the node has the taint of one that is out of service.

@@ -22,7 +22,7 @@ func NewBeforeNode(c *NodeCase, ids []ID) Before {
 		return b
 	}
 	for _, p := range c.Of(Evicted, Dropped, WithOwner) {
-		if slices.Contains(ids, OutOfService) && toleratesForGood(p.Case.Pod.Object, OutOfServiceTaint()) {
+		if slices.Contains(ids, OutOfService) && staysOutOfService(p.Case.Pod.Object) {
 			continue
 		}
 		m := NewBefore(p.Case, []ID{ForceDelete})

@@ -272,7 +272,7 @@ func (c *NodeCase) taint(id ID) ([]Act, error) {
 		if p.Fate == Remains || p.Fate == Finished || p.Fate == WithOwner {
 			continue
 		}
-		if toleratesForGood(st.obj, taint) {
+		if staysOutOfService(st.obj) {
 			continue
 		}
 		leave = append(leave, st.name())
@@ -289,6 +289,12 @@ func (c *NodeCase) taint(id ID) ([]Act, error) {
 		act.Loses = append(act.Loses, v+" is detached by force: two writers, if the machine still runs")
 	}
 	return []Act{act}, nil
+}
+
+// staysOutOfService tells whether the taint of a node that is off leaves the pod alone. What is being deleted already PodGC removes, whatever it tolerates
+// (pkg/controller/podgc/gc_controller.go gcTerminating).
+func staysOutOfService(pod *corev1.Pod) bool {
+	return pod.DeletionTimestamp == nil && toleratesForGood(pod, OutOfServiceTaint())
 }
 
 // toleratesForGood tells whether the pod tolerates the taint for good.

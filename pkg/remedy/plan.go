@@ -244,6 +244,8 @@ type Outcome struct {
 	Time     time.Time `json:"time"`
 	Code     int       `json:"code,omitempty"`
 	Text     string    `json:"text"`
+	// Budget tells that it was a disruption budget that did not allow an eviction, and nothing else.
+	Budget bool `json:"budget,omitempty"`
 	// UID and ResourceVersion are those of the object after it, where it still exists.
 	UID             types.UID `json:"uid,omitempty"`
 	ResourceVersion string    `json:"resourceVersion,omitempty"`

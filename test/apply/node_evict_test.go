@@ -301,6 +301,15 @@ func TestAPolicyThatDeniesOneEvictionKeepsNoOtherFromBeingTried(t *testing.T) {
 	if get(t, denied).DeletionTimestamp != nil || get(t, last).DeletionTimestamp != nil {
 		t.Error("something else was deleted")
 	}
+	// It is no budget, so what goes past budgets does not go past it.
+	plan.Asked.Lifted = []string{"even-past-budget"}
+	_, out, _, err = carry(t, plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out[0].Status != remedy.Rejected || out[0].Budget || out[2].Status != remedy.Skipped || get(t, last).DeletionTimestamp != nil {
+		t.Errorf("%+v", out)
+	}
 }
 
 func TestAnEvictionThatCannotBeWrittenDownIsNotSent(t *testing.T) {
