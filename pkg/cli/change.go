@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/admission"
@@ -359,17 +360,19 @@ func (c *change) warn(format string, a ...any) {
 
 // carryOut writes the journal, changes the cluster, and looks whether it helped.
 func (c *change) carryOut(ctx context.Context) error {
+	// What a person agreed to while thinking for a while is judged again, last of all. Of a node that is before anything is kept: its pods come and go, and what
+	// is kept goes with their acts, one by one.
+	if c.node != nil && c.stale() {
+		if err := c.judgeNodeAgain(ctx); err != nil {
+			return err
+		}
+	}
 	record, before, err := c.record(ctx)
 	if err != nil {
 		return err
 	}
-	// What a person agreed to while thinking for a while is judged again, last of all.
-	if c.stale() {
-		judge := c.judgeAgain
-		if c.node != nil {
-			judge = c.judgeNodeAgain
-		}
-		if err := judge(ctx); err != nil {
+	if c.node == nil && c.stale() {
+		if err := c.judgeAgain(ctx); err != nil {
 			return err
 		}
 		record.Plan = c.plan
@@ -480,6 +483,9 @@ func (c *change) whole(ctx context.Context, act remedy.Act) (json.RawMessage, er
 		return json.RawMessage("null"), nil
 	}
 	obj, err := c.client.Read(ctx, act.Target)
+	if apierrors.IsNotFound(err) && slices.Contains(act.Remedies, remedy.EvictPod) {
+		return json.RawMessage("null"), nil // it ended by itself since the plan was made, which is what was wanted
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s could not be read to be kept: %w; nothing was changed", act.Target, err)
 	}
@@ -572,7 +578,7 @@ func (c *change) verdict(failure error) error {
 	}
 	for _, s := range c.doc.Sights {
 		if !s.Good {
-			return toldError{fmt.Errorf("it was done, and is not proven to have helped: %s%s", strings.Join(s.Says, " "), c.more())}
+			return toldError{fmt.Errorf("it was done, and is not proven to have helped: %s%s", strings.TrimSuffix(strings.Join(s.Says, " "), "."), c.more())}
 		}
 	}
 	return nil

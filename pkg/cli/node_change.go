@@ -24,6 +24,7 @@ import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/render"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/report"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/room"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/scope"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/source"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/stuck"
@@ -295,6 +296,9 @@ func (n *nodeRun) again(c *change) func(context.Context, remedy.Plan, remedy.Act
 		case n.now.Node.UID != act.Target.UID:
 			return remedy.Plan{}, fmt.Errorf("%s has UID %s, and the plan is for %s: %w", act.Target, n.now.Node.UID, act.Target.UID, remedy.ErrReplaced)
 		}
+		if why := n.newcomers(act); why != "" {
+			return remedy.Plan{}, &apply.Blocked{Ref: act.Target, Verdicts: []remedy.Verdict{{Guard: "changed", Level: remedy.Block, Reason: why + "."}}}
+		}
 		now, err := n.prepare(ctx, n.now, plan.Cluster)
 		if err != nil {
 			return remedy.Plan{}, err
@@ -303,10 +307,24 @@ func (n *nodeRun) again(c *change) func(context.Context, remedy.Plan, remedy.Act
 	}
 }
 
+// newcomers says which pods came since the person agreed, where the act deletes the Node and would take them with it.
+func (n *nodeRun) newcomers(act remedy.Act) string {
+	if !slices.Contains(act.Remedies, remedy.DeleteNode) {
+		return ""
+	}
+	came := n.now.Newcomers(n.first)
+	if len(came) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("Since it was agreed to, %s came to node %s: run the same command again to see what becomes of that", firstOf(came, 3), n.name)
+}
+
 // podAgain looks at a pod that is to be evicted again. One that its kubelet has come to be silent about is evicted all the same: that only asks.
 func (n *nodeRun) podAgain(ctx context.Context, l *look, plan remedy.Plan, act remedy.Act) (remedy.Plan, error) {
 	p := l.picture.S.Pod(act.Target.Namespace, act.Target.Name)
 	switch {
+	case p == nil && !n.now.AllPods:
+		return remedy.Plan{}, fmt.Errorf("%s could not be read: %w", act.Target, orUnknown(l.picture.S.Gap(snapshot.Pod)))
 	case p == nil:
 		return remedy.Plan{}, fmt.Errorf("%s is gone: %w", act.Target, remedy.ErrNothingLeft)
 	case p.UID != act.Target.UID:
@@ -357,6 +375,9 @@ func (c *change) judgeNodeAgain(ctx context.Context) error {
 		if !slices.ContainsFunc(c.plan.Acts, func(a remedy.Act) bool { return a.Target.Is(act.Target) && slices.Equal(a.Remedies, act.Remedies) }) {
 			return c.refuse("the plan comes out differently now than when it was agreed to: it takes in %s; look again; nothing was changed", act.Target)
 		}
+		if why := c.node.newcomers(act); why != "" {
+			return c.refuse("%s; nothing was changed", why)
+		}
 	}
 	c.plan.Acts, c.plan.Verdicts, c.look = plan.Acts, plan.Verdicts, l
 	return nil
@@ -402,12 +423,11 @@ func (c *change) nodeReady(p *progress) func(context.Context, int, remedy.Act) e
 				evicted[a.Target.UID] = true
 			}
 		}
+		c.look.taken = time.Time{} // the guards look again, at what is left
 		if len(evicted) == 0 {
 			return nil
 		}
-		err := c.awaitStop(ctx, evicted, p)
-		c.look.taken = time.Time{} // the guards look again, at what is left
-		return err
+		return c.awaitStop(ctx, evicted, p)
 	}
 }
 
@@ -613,9 +633,11 @@ func (o *nodeOptions) goOn(ctx context.Context, w World, r *reader, n *nodeRun, 
 		}
 	}
 	doc.Notes = append(doc.Notes, fmt.Sprintf("The Node object of %s is gone already. What follows is what its deletion left.", n.name))
-	before, err := n.beforeOfRun(w, o.act.change.journal, cluster, l)
+	before, told, err := n.beforeOfRun(w, o.act.change.journal, cluster, l)
 	if err != nil {
 		doc.Notes = append(doc.Notes, fmt.Sprintf("Which pods it had is not known: %v.", err))
+	} else {
+		doc.Notes = append(doc.Notes, told)
 	}
 	c := &change{w: w, reader: r, flags: o.act.change, render: o.render, doc: doc, look: l, node: n}
 	if before.Target.Name != "" && o.act.change.dryRun == "" {
@@ -630,6 +652,9 @@ func (o *nodeOptions) goOn(ctx context.Context, w World, r *reader, n *nodeRun, 
 		if !s.Good {
 			return toldError{fmt.Errorf("not all is proven: %s", strings.Join(s.Says, " "))}
 		}
+	}
+	if o.act.waits() && o.act.change.dryRun == "" {
+		return o.waitFor(ctx, w, r, n.name, n.uid())
 	}
 	return nil
 }
@@ -653,22 +678,31 @@ func (c *change) await(ctx context.Context, b remedy.Before) remedy.Sight {
 	}
 }
 
-// beforeOfRun makes out of the journal what was known before the Node was deleted: the pods as they were kept, and their workloads as they are now.
-func (n *nodeRun) beforeOfRun(w World, dirFlag string, cluster remedy.Cluster, l *look) (remedy.Before, error) {
+// uid is that of the Node object as it was planned on; empty where that is not known.
+func (n *nodeRun) uid() types.UID {
+	if n.first == nil {
+		return ""
+	}
+	return n.first.Ref.UID
+}
+
+// beforeOfRun makes out of the journal what was known before the Node was deleted: the pods as they were kept, and their workloads as they are now. told
+// says which run that is.
+func (n *nodeRun) beforeOfRun(w World, dirFlag string, cluster remedy.Cluster, l *look) (before remedy.Before, told string, err error) {
 	dir, err := journalDir(w, dirFlag)
 	if err != nil {
-		return remedy.Before{}, err
+		return remedy.Before{}, "", err
 	}
 	_, id, err := savedNode(w, dir, "", n.name, cluster)
 	if err != nil {
-		return remedy.Before{}, err
+		return remedy.Before{}, "", err
 	}
 	h, err := journal.Read(dir, id)
 	if err != nil {
-		return remedy.Before{}, err
+		return remedy.Before{}, "", err
 	}
 	if err := sameCluster(h.Plan.Cluster, cluster); err != nil {
-		return remedy.Before{}, err
+		return remedy.Before{}, "", err
 	}
 	b := snapshot.NewBuilder()
 	b.SetOrigin(l.origin)
@@ -698,11 +732,12 @@ func (n *nodeRun) beforeOfRun(w World, dirFlag string, cluster remedy.Cluster, l
 	b.SetNodeComplete(n.name)
 	s, err := b.Build(h.Time)
 	if err != nil {
-		return remedy.Before{}, err
+		return remedy.Before{}, "", err
 	}
 	found := stuck.Find(s, stuck.Options{})
 	then := remedy.NewPicture(s, found, diagnose.Run(s, found, catalogue()))
 	c := then.NodeCase(snapshot.Ref{Kind: snapshot.Node, Name: n.name}, n.flags.asked, nil)
 	n.first = c
-	return remedy.NewBeforeNode(c, []remedy.ID{remedy.DeleteNode}), nil
+	told = fmt.Sprintf("What it had is from run %s, which deleted it %s ago.", id, scope.Short(max(0, l.picture.S.Now().Sub(h.Time))))
+	return remedy.NewBeforeNode(c, []remedy.ID{remedy.DeleteNode}), told, nil
 }

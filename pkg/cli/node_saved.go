@@ -66,8 +66,12 @@ func keptNode(dir, id, node string, cluster remedy.Cluster) (*corev1.Node, strin
 	}
 	var runs []remedy.History
 	elsewhere := ""
-	for _, l := range list { // the latest first
+	var unread *journal.Listed // the latest that cannot be read, of those after the one that is chosen
+	for i, l := range list {   // the latest first
 		if l.Err != nil {
+			if l.ID != "" && id == "" && unread == nil {
+				unread = &list[i]
+			}
 			continue
 		}
 		here := sameCluster(l.History.Plan.Cluster, cluster) == nil
@@ -81,6 +85,9 @@ func keptNode(dir, id, node string, cluster remedy.Cluster) (*corev1.Node, strin
 		case elsewhere == "":
 			elsewhere = l.ID
 		}
+	}
+	if unread != nil { // it may be the one; an older one tells of another Node object
+		return nil, "", refusedError{fmt.Errorf("run %s cannot be read, and may be the one that deleted node %s: %w; name one with --saved RUN-ID or --saved FILE ('kubectl stuck history' lists them); nothing was changed", unread.ID, node, unread.Err)}
 	}
 	if id == "" {
 		why := ""

@@ -145,6 +145,26 @@ func TestASavedNodeIsTheLatestThatWasDeletedOnThisCluster(t *testing.T) {
 			t.Errorf("%+v: %v %v", tc, err, n)
 		}
 	}
+	// What cannot be read may be the run that is looked for, unless a later one is known to be it.
+	broken := func(id string) string { return filepath.Join(dir, id+".jsonl") }
+	for id, want := range map[string]string{"20260301-083000-bbbbbb": "", "20260301-093000-bbbbbb": "run 20260301-093000-bbbbbb cannot be read"} {
+		if err := os.WriteFile(broken(id), []byte("{\"kind\":\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		n, _, err := savedNode(World{}, dir, "", "w1", here)
+		if want == "" && (err != nil || n.Labels["disk"] != "second") || want != "" && (err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "--saved")) {
+			t.Errorf("%s: %v", id, err)
+		}
+		if n, _, err := savedNode(World{}, dir, "20260301-080000-aaaaaa", "w1", here); err != nil || n.Labels["disk"] != "first" {
+			t.Errorf("%s, and the run is named: %v", id, err)
+		}
+		if _, _, err := savedNode(World{}, dir, "", "w2", here); err == nil || !strings.Contains(err.Error(), "cannot be read") {
+			t.Errorf("%s, and no run is known of: %v", id, err)
+		}
+		if err := os.Remove(broken(id)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if _, _, err := savedNode(World{}, dir, "", "w1", remedy.Cluster{ID: "c-3"}); err == nil || !strings.Contains(err.Error(), "on another cluster") {
 		t.Errorf("%v", err)
 	}

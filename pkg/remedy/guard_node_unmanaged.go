@@ -16,11 +16,11 @@ func nodeUnmanaged() Guard {
 		Flag:     "even-unmanaged",
 		Lifts:    "--even-unmanaged",
 		For:      []ID{DeleteNode},
-		Needs:    []snapshot.Kind{snapshot.ReplicaSet, snapshot.StatefulSet, snapshot.Job},
+		Needs:    []snapshot.Kind{snapshot.ReplicaSet, snapshot.StatefulSet, snapshot.DaemonSet, snapshot.Job},
 		Node: func(c *NodeCase, _ ID) []Verdict {
 			var lost []NodePod
 			var clauses []string
-			for _, p := range c.leaves() {
+			for _, p := range c.Of(Evicted, Dropped, WithNode) {
 				if p.Case.Pod.Object.DeletionTimestamp != nil {
 					continue // somebody asked for that already
 				}
@@ -52,7 +52,7 @@ func (p NodePod) unmanaged() string {
 		for _, k := range []struct {
 			kind  snapshot.Kind
 			group string
-		}{{snapshot.ReplicaSet, "apps"}, {snapshot.StatefulSet, "apps"}, {snapshot.Job, "batch"}} {
+		}{{snapshot.ReplicaSet, "apps"}, {snapshot.StatefulSet, "apps"}, {snapshot.DaemonSet, "apps"}, {snapshot.Job, "batch"}} {
 			if isGroup(owner, string(k.kind), k.group) && p.Case.S.Has(k.kind, ns, owner.Name) == snapshot.Absent {
 				return fmt.Sprintf("its controller, %s %s, does not exist any more", owner.Kind, owner.Name)
 			}

@@ -147,6 +147,24 @@ func (c *NodeCase) Movers() []*corev1.Pod {
 	return out
 }
 
+// Newcomers names the pods that came to the node since first, and that its deletion may not take with it unasked: those that nobody makes again, those that must
+// not run twice, and those that an eviction would keep away. A pod that tolerates a cordon is made again on the same node as long as there is one.
+func (c *NodeCase) Newcomers(first *NodeCase) []string {
+	cordoned := corev1.Taint{Key: corev1.TaintNodeUnschedulable, Effect: corev1.TaintEffectNoSchedule}
+	was := map[types.UID]bool{}
+	for _, p := range first.Pods {
+		was[p.Case.Pod.Object.UID] = true
+	}
+	var out []string
+	for _, p := range c.Of(Evicted, Dropped) {
+		obj, st := p.Case.Pod.Object, p.Case.standing()
+		if !was[obj.UID] && (st.bare() || len(st.promises()) > 0 || !snapshot.Tolerates(obj, &cordoned)) {
+			out = append(out, st.name())
+		}
+	}
+	return out
+}
+
 // fate tells what becomes of a pod when the node is drained and deleted.
 func (c *NodeCase) fate(p NodePod) (Fate, string) {
 	obj, st := p.Case.Pod.Object, p.Case.standing()

@@ -92,7 +92,7 @@ func TestOnlyWhatIsOlderThanTheNodeIsLeftOver(t *testing.T) {
 		first *NodeCase
 		want  map[string]string // each leftover, and what is offered for it
 	}{
-		"gone": {[]runtime.Object{running, ending, held, attached("a", time.Hour)}, old, map[string]string{"running": "--force", "ending": "--force", "held": "--finalizers", "a": "get"}},
+		"gone":                                  {[]runtime.Object{running, ending, held, attached("a", time.Hour)}, old, map[string]string{"running": "--force", "ending": "--force", "held": "--finalizers", "a": "get"}},
 		"gone, and what was there is not known": {[]runtime.Object{running, ending, held}, nil, map[string]string{"running": "--force", "ending": "--force", "held": "--finalizers"}},
 		"back": {
 			append(claims("c", "pv-used"), node("new", time.Minute), running, ending, held, fresh, freshEnding, user, attached("a", time.Hour), attached("used", time.Hour), attached("b", time.Second)),
@@ -135,5 +135,37 @@ func TestWhatIsBeingDeletedGoesWithATaintThatItTolerates(t *testing.T) {
 	}
 	if got := strings.Join(moves, " "); got != "ending plain" {
 		t.Errorf("what goes is %q", got)
+	}
+}
+
+func TestNewcomersAreWhatADeletionWouldTakeUnasked(t *testing.T) {
+	owned := func(kind string) func(*corev1.Pod) {
+		return func(p *corev1.Pod) {
+			yes := true
+			p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: kind, Name: "o", UID: "o", Controller: &yes}}
+		}
+	}
+	tolerant := func(p *corev1.Pod) {
+		owned("ReplicaSet")(p)
+		p.Spec.Tolerations = []corev1.Toleration{{Operator: corev1.TolerationOpExists}}
+	}
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "w1", UID: "n"}}
+	first := w1Of(t, node, podOn("old", nil), podOn("old-web", owned("ReplicaSet")))
+	now := w1Of(t, node, podOn("old", nil), podOn("bare", nil), podOn("web", owned("ReplicaSet")), podOn("agent", owned("DaemonSet")), podOn("db", owned("StatefulSet")), podOn("everywhere", tolerant),
+		podOn("old-web", func(p *corev1.Pod) { owned("ReplicaSet")(p); p.UID = "another" }),
+		podOn("over", func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }))
+	if got := strings.Join(now.Newcomers(first), " "); got != "shop/bare shop/db shop/old-web shop/web" {
+		t.Errorf("newcomers are %q", got)
+	}
+	if got := first.Newcomers(first); len(got) > 0 {
+		t.Errorf("nothing came, and yet %v", got)
+	}
+}
+
+func TestANodeIsNotCreatedAgainOutOfService(t *testing.T) {
+	raw := []byte(`{"apiVersion":"v1","kind":"Node","metadata":{"name":"w1"},"spec":{"taints":[{"key":"node.kubernetes.io/out-of-service","value":"nodeshutdown","effect":"NoExecute"},{"key":"team","effect":"NoSchedule"}]}}`)
+	out, err := NodeManifest(raw, false)
+	if err != nil || strings.Contains(string(out), "out-of-service") || !strings.Contains(string(out), `"team"`) {
+		t.Errorf("%v %s", err, out)
 	}
 }

@@ -111,7 +111,8 @@ func nodeOf(raw json.RawMessage) (*corev1.Node, error) {
 //   - all of metadata but name, labels, annotations and finalizers; annotations that agents own, and status;
 //   - podCIDR and podCIDRs: they were given free when the old object went, and may be another node's by now; the allocator gives new ones to a Node without
 //     (pkg/controller/nodeipam/ipam/range_allocator.go ReleaseCIDR, AllocateOrOccupyCIDR);
-//   - taints that a component owns: they follow what it sees of the node; configSource, which no API server takes (pkg/registry/core/node dropDisabledFields).
+//   - taints that a component owns: they follow what it sees of the node; that of a node that is out of service, which somebody said of the machine as it was
+//     then, and which takes all pods from one that runs: --out-of-service sets it, with its guards; configSource, which no API server takes (pkg/registry/core/node dropDisabledFields).
 //
 // providerID stays: the kubelet of a node with an external cloud provider does not set it, and without it the cloud controller cannot find the machine.
 // Labels stay all: the cloud controller sets its own only on a Node that a kubelet registered.
@@ -142,7 +143,7 @@ func cleanedNode(raw json.RawMessage, node *corev1.Node, managed bool) (json.Raw
 	}
 	taints := slices.DeleteFunc(slices.Clone(node.Spec.Taints), func(t corev1.Taint) bool {
 		_, owned := in(ownedKeys(), fieldTaint, t.Key)
-		return owned
+		return owned || t.Key == corev1.TaintNodeOutOfService
 	})
 	if len(taints) > 0 {
 		spec["taints"] = taints

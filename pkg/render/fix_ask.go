@@ -43,8 +43,12 @@ func Question(plan *remedy.Plan, o Options) (question, word string) {
 	p := newPage(o, plan.Made)
 	word = Word(plan)
 	what := "This changes the cluster."
+	objects := map[snapshot.Ref]bool{} // one that is cordoned and deleted is one
+	for _, a := range plan.Acts {
+		objects[a.Target] = true
+	}
 	if len(plan.Acts) > 1 {
-		what = "This changes " + count(len(plan.Acts), "object") + "."
+		what = "This changes " + count(len(objects), "object") + "."
 	}
 	risk := plan.Risk()
 	if word != Yes {
@@ -58,12 +62,19 @@ func Question(plan *remedy.Plan, o Options) (question, word string) {
 		p.para(2, 4, styled(dim, "takes back run: "), text(plan.Undoes))
 	}
 	const most = 10
-	for i, a := range plan.Acts {
-		if i == most {
+	shown := 0
+	for i := 0; i < len(plan.Acts); shown++ {
+		if shown == most {
 			p.para(2, 4, text("… and "+count(len(plan.Acts)-i, "more object")))
 			break
 		}
-		p.asked(a, len(plan.Acts) == 1)
+		if n := evictions(plan.Acts[i:]); n > 1 { // together, so that what comes after them is seen
+			p.evictions(plan.Acts[i : i+n])
+			i += n
+			continue
+		}
+		p.asked(plan.Acts[i], len(plan.Acts) == 1)
+		i++
 	}
 	p.lifted(plan)
 	if word == Yes {
@@ -76,6 +87,43 @@ func Question(plan *remedy.Plan, o Options) (question, word string) {
 		p.para(0, 2, text("Data can be lost. Type "+thing), span{text: word, style: bold, whole: true}, text(", to do it; anything else changes nothing: "))
 	}
 	return strings.TrimSuffix(p.b.String(), "\n") + " ", word
+}
+
+// evictions counts the acts at the beginning that evict a pod each.
+func evictions(acts []remedy.Act) int {
+	n := slices.IndexFunc(acts, func(a remedy.Act) bool { return !slices.Equal(a.Remedies, []remedy.ID{remedy.EvictPod}) })
+	if n < 0 {
+		return len(acts)
+	}
+	return n
+}
+
+// evictions are the pods in a question that are evicted from a node, as one entry.
+func (p *page) evictions(acts []remedy.Act) {
+	const most = 10
+	var risk diagnose.Risk
+	var names, loses []string
+	for i, a := range acts {
+		if i == 0 {
+			risk = a.Risk
+		}
+		risk = remedy.Worse(risk, a.Risk)
+		names = append(names, a.Target.Namespace+"/"+a.Target.Name)
+		for _, l := range a.Loses {
+			if !slices.Contains(loses, l) {
+				loses = append(loses, l)
+			}
+		}
+	}
+	p.para(2, 4, styled(bold, count(len(acts), "pod")), text(" on node "+acts[0].Node+" · "), styled(riskStyle(risk), riskWords(risk)))
+	p.para(4, 6, text("evict "+some(names, most)))
+	for i, l := range loses {
+		if i == most {
+			p.para(4, 6, styled(red, "lost: "), text(fmt.Sprintf("and %d more, as the plan says", len(loses)-i)))
+			break
+		}
+		p.para(4, 6, styled(red, "lost: "), text(l))
+	}
 }
 
 // asked is one object in a question: what is done to it, and what is lost.

@@ -118,10 +118,7 @@ func (f *fixPage) actColumns(plan *remedy.Plan) []column {
 		cols = append(cols, column{head: "RESULT", weight: 8}, column{head: "PROOF", weight: 6})
 	}
 	for i, a := range plan.Acts {
-		name := a.Target.Namespace + "/" + a.Target.Name
-		if a.Target.Kind != snapshot.Pod {
-			name = a.Target.String()
-		}
+		name := shortRef(a.Target)
 		var ids []string
 		for _, id := range a.Remedies {
 			ids = append(ids, string(id))
@@ -215,6 +212,14 @@ type guarded struct {
 	verdict remedy.Verdict
 }
 
+// shortRef is the name of a pod, and the kind with it of anything else.
+func shortRef(ref snapshot.Ref) string {
+	if ref.Kind != snapshot.Pod {
+		return ref.String()
+	}
+	return ref.Namespace + "/" + ref.Name
+}
+
 func planVerdicts(plan *remedy.Plan) []guarded {
 	var out []guarded
 	for _, v := range plan.Verdicts {
@@ -222,7 +227,7 @@ func planVerdicts(plan *remedy.Plan) []guarded {
 	}
 	for _, a := range plan.Acts {
 		for _, v := range a.Verdicts {
-			out = append(out, guarded{a.Target.Namespace + "/" + a.Target.Name, v})
+			out = append(out, guarded{shortRef(a.Target), v})
 		}
 	}
 	return out
@@ -275,7 +280,11 @@ func (f *fixPage) byGuard(all []guarded) {
 	for _, g := range groups {
 		about := ": the run as a whole"
 		if n := len(g.about); n > 0 {
-			about = ": " + count(n, "pod")
+			noun := "pod"
+			if slices.ContainsFunc(g.about, func(a string) bool { return strings.Contains(a, " ") }) { // with its kind
+				noun = "object"
+			}
+			about = ": " + count(n, noun)
 		}
 		lifts := ""
 		switch {
