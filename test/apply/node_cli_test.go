@@ -151,7 +151,7 @@ func TestWhatHappensWhileAPersonThinksIsSeenBeforeANodeIsDeleted(t *testing.T) {
 	}
 
 	// And back: the Node as it was, and the pods that nobody makes again.
-	code, out = person(t, nil, "yes", "undo", runs[0].ID, "--wait", "0s", "--journal", dir)
+	code, _ = person(t, nil, "yes", "undo", runs[0].ID, "--wait", "0s", "--journal", dir)
 	if code != cli.ExitDone {
 		t.Errorf("undo: exit %d", code)
 	}
