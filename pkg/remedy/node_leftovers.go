@@ -48,12 +48,7 @@ func Leftovers(c, first *NodeCase) []Leftover {
 			continue
 		case len(obj.Finalizers) > 0 && (!back || finalDone(obj)):
 			l.Held = "held by " + finalPhrase(obj.Finalizers)
-			for _, o := range p.Case.Owners {
-				l.By = fmt.Sprintf("%s of %s is %s: %s", o.Finalizer, orNone(o.Name), o.Alive, o.Why)
-				if o.Alive == finalizer.Gone {
-					break
-				}
-			}
+			l.By = endedBy(p.Case.Owners)
 			l.Command = fmt.Sprintf("kubectl stuck fix pod %s -n %s --finalizers", quote(ref.Name), quote(ref.Namespace))
 		case back:
 			l.Held = "was being deleted when the Node object was, and still is"
@@ -86,6 +81,9 @@ func Leftovers(c, first *NodeCase) []Leftover {
 		l.By = "the attach-detach controller has it detached, at the latest 6 minutes after the last pod that used it is gone"
 		if va.DeletionTimestamp != nil {
 			l.By = fmt.Sprintf("the CSI attacher of %s is to finish it, and takes its finalizer off then", va.Spec.Attacher)
+			if owners := finalizer.OfAll(c.S, l.Ref, va); len(owners) > 0 {
+				l.By = endedBy(owners)
+			}
 			if va.Status.DetachError != nil {
 				l.Held += ", and detaching failed: " + va.Status.DetachError.Message
 			}
@@ -100,4 +98,18 @@ func Leftovers(c, first *NodeCase) []Leftover {
 		})
 	}
 	return out
+}
+
+// endedBy says who is to take the finalizers off, and how that one is; of several the first that is gone.
+func endedBy(owners []finalizer.Owner) (by string) {
+	for _, o := range owners {
+		by = fmt.Sprintf("%s of %s is %s: %s", o.Finalizer, orNone(o.Name), o.Alive, o.Why)
+		if o.Alive == finalizer.Gone {
+			if o.Controller != nil {
+				by += fmt.Sprintf("; once %s runs again it does that by itself", o.Controller)
+			}
+			break
+		}
+	}
+	return by
 }

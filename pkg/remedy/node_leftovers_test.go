@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -115,6 +116,20 @@ func TestOnlyWhatIsOlderThanTheNodeIsLeftOver(t *testing.T) {
 			t.Errorf("%s: no leftovers: %s", name, fmt.Sprint(got))
 		}
 	}
+}
+
+func TestAnAttachmentThatDoesNotGoNamesWhoIsToEndIt(t *testing.T) {
+	va, at := attached("a", time.Hour), ago(time.Minute)
+	va.DeletionTimestamp, va.Finalizers = &at, []string{"external-attacher/disk-csi-example-com"}
+	va.Status.DetachError = &storagev1.VolumeError{Message: "disk is busy"}
+	none := int32(0)
+	driver := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "disk-csi-controller", UID: "d"}}
+	driver.Spec.Replicas, driver.Spec.Template.Spec.Containers = &none, []corev1.Container{{Name: "csi-attacher", Image: "registry.example.com/csi-attacher:1"}}
+	got := Leftovers(w1Of(t, va, driver), nil)
+	if len(got) != 1 || !strings.Contains(got[0].Held, "disk is busy") || !strings.Contains(got[0].By, "external-attacher/disk-csi-example-com of external-attacher of the CSI driver is") {
+		t.Fatalf("%+v", got)
+	}
+	t.Logf("%+v", got[0])
 }
 
 func TestWhatIsBeingDeletedGoesWithATaintThatItTolerates(t *testing.T) {
