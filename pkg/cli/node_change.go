@@ -431,7 +431,8 @@ func (c *change) nodeReady(p *progress) func(context.Context, int, remedy.Act) e
 	}
 }
 
-// awaitStop waits until the evicted pods are gone, or past their grace period and its margin, or the time is up.
+// awaitStop waits until the evicted pods are gone, or past their grace period and its margin, or the time is up. Those that were not evicted, because a budget was
+// gone past, are not waited for: an eviction sets deletionTimestamp before it is answered, and the list is a consistent read.
 func (c *change) awaitStop(ctx context.Context, evicted map[types.UID]bool, p *progress) error {
 	until := c.w.Now().Add(c.node.flags.timeout)
 	for {
@@ -443,7 +444,7 @@ func (c *change) awaitStop(ctx context.Context, evicted map[types.UID]bool, p *p
 				return
 			}
 			left = append(left, pod.Namespace+"/"+pod.Name)
-			if d := pod.DeletionTimestamp; d != nil && c.clock().Sub(d.Time) > graceMargin {
+			if d := pod.DeletionTimestamp; d == nil || c.clock().Sub(d.Time) > graceMargin { // or a budget did not let it go
 				overdue++
 			}
 		})
@@ -455,7 +456,7 @@ func (c *change) awaitStop(ctx context.Context, evicted map[types.UID]bool, p *p
 			return fmt.Errorf("whether the evicted pods of %s stopped could not be read: %w", c.node.name, err)
 		case err == nil && (len(left) == overdue || !now.Before(until)):
 			if len(left) > 0 {
-				c.warn("%d of %d evicted pods did not stop in time: %s", len(left), len(evicted), firstOf(left, 3))
+				c.warn("%d of %d pods that were to be evicted are still there: %s", len(left), len(evicted), firstOf(left, 3))
 			}
 			return nil
 		}
