@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"io"
 	"maps"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/cli"
 	runlog "github.com/kubectl-stuck/kubectl-stuck/pkg/journal"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/remedy"
 )
 
 // thinker is a person who is asked: something happens in the cluster before the answer is typed.
@@ -170,5 +173,62 @@ func TestWhatHappensWhileAPersonThinksIsSeenBeforeANodeIsDeleted(t *testing.T) {
 	}
 	if _, err := cluster.Client().CoreV1().Pods(ns).Get(t.Context(), "b-goes", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 		t.Errorf("a pod that somebody else deleted is there again: %v", err)
+	}
+}
+
+func TestANodeIsRestoredOnAnotherMachineFromWhatTheJournalPrints(t *testing.T) {
+	if err := cluster.EnsureNamespace(t.Context(), corev1.NamespaceNodeLease); err != nil {
+		t.Fatal(err)
+	}
+	n, dir := ill(t), t.TempDir()
+	if code, _ := person(t, nil, "yes", append([]string{"node", n.Name, "--drain-and-delete", "--journal", dir}, lifts...)...); code != cli.ExitDone || nodeNow(t, n.Name) != nil {
+		t.Fatalf("exit %d", code)
+	}
+	runs, err := runlog.List(dir)
+	if err != nil || len(runs) != 1 {
+		t.Fatalf("the journal has %d runs: %v", len(runs), err)
+	}
+	code, manifest := person(t, nil, "", "history", runs[0].ID, "--manifest", "--journal", dir)
+	if code != cli.ExitDone {
+		t.Fatalf("exit %d", code)
+	}
+	file := filepath.Join(t.TempDir(), "node.yaml")
+	if err := os.WriteFile(file, []byte(manifest), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	// Its kubelet registers it: another object, with what a kubelet sets.
+	back, err := cluster.Client().CoreV1().Nodes().Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.Name, Labels: map[string]string{corev1.LabelHostname: n.Name}}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	back.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady", LastTransitionTime: metav1.Now()}}
+	back.Status.Images = []corev1.ContainerImage{{Names: []string{"registry.example.com/pause:3.10"}, SizeBytes: 700_000}}
+	if _, err := cluster.Client().CoreV1().Nodes().UpdateStatus(t.Context(), back, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+
+	elsewhere := t.TempDir()
+	restore := []string{"node", n.Name, "--restore", "--journal", elsewhere, "--timeout", "3s"}
+	if code, out := person(t, nil, "yes", restore...); code != cli.ExitRefused || !strings.Contains(out, "--saved") {
+		t.Errorf("without the file: exit %d", code)
+	}
+	restore = append(restore, "--saved", file)
+	version := nodeNow(t, n.Name).ResourceVersion
+	if code, out := person(t, nil, "", append(restore, "--dry-run=server")...); code != cli.ExitDone || !strings.Contains(out, "example.com/disk") || nodeNow(t, n.Name).ResourceVersion != version {
+		t.Errorf("a dry run: exit %d", code)
+	}
+	code, out := person(t, nil, "yes", restore...)
+	now := nodeNow(t, n.Name)
+	if now.Labels["example.com/disk"] != "ssd" || now.Labels[corev1.LabelHostname] != n.Name || now.Spec.Unschedulable {
+		t.Errorf("it is not as it was: %v %+v", now.Labels, now.Spec)
+	}
+	keys := map[string]bool{}
+	for _, taint := range now.Spec.Taints {
+		keys[taint.Key] = true
+	}
+	// No kubelet runs there, so no probe can pass, and pods are kept from it.
+	if !keys["example.com/team"] || !keys[remedy.TaintUnproven] || code != cli.ExitError || !strings.Contains(out, "keeps the taint") {
+		t.Errorf("exit %d, taints %v", code, keys)
 	}
 }
