@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -22,6 +23,7 @@ import (
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/cli"
 	runlog "github.com/kubectl-stuck/kubectl-stuck/pkg/journal"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/remedy"
+	"github.com/kubectl-stuck/kubectl-stuck/test/bed"
 )
 
 // thinker is a person who is asked: something happens in the cluster before the answer is typed.
@@ -230,5 +232,49 @@ func TestANodeIsRestoredOnAnotherMachineFromWhatTheJournalPrints(t *testing.T) {
 	// No kubelet runs there, so no probe can pass, and pods are kept from it.
 	if !keys["example.com/team"] || !keys[remedy.TaintUnproven] || code != cli.ExitError || !strings.Contains(out, "keeps the taint") {
 		t.Errorf("exit %d, taints %v", code, keys)
+	}
+}
+
+func TestAPodThatComesWhileANodeIsEmptiedKeepsItsNode(t *testing.T) {
+	if err := cluster.EnsureNamespace(t.Context(), corev1.NamespaceNodeLease); err != nil {
+		t.Fatal(err)
+	}
+	ns, n, dir := space(t), ill(t), t.TempDir()
+	slow, err := cluster.Client().CoreV1().Pods(ns).Create(t.Context(), &corev1.Pod{ // it has its grace period to stop in, and so long the run waits
+		ObjectMeta: metav1.ObjectMeta{Name: "slow"},
+		Spec:       corev1.PodSpec{NodeName: n.Name, Containers: []corev1.Container{{Name: "c", Image: "registry.example.com/shop/web:1"}}},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	setRunning(t, slow)
+	args := append([]string{"node", n.Name, "--drain-and-delete", "--journal", dir, "--yes"}, lifts...)
+	came := make(chan error, 1)
+	go func() {
+		came <- bed.Poll(t.Context(), 20*time.Second, func(ctx context.Context) error {
+			p, err := cluster.Client().CoreV1().Pods(ns).Get(ctx, slow.Name, metav1.GetOptions{})
+			if err != nil || p.DeletionTimestamp == nil {
+				return fmt.Errorf("it is not evicted yet: %w", err)
+			}
+			_, err = cluster.Client().CoreV1().Pods(ns).Create(ctx, &corev1.Pod{
+				ObjectMeta: metav1.ObjectMeta{Name: "came"},
+				Spec:       corev1.PodSpec{NodeName: n.Name, TerminationGracePeriodSeconds: new(int64), Containers: slow.Spec.Containers},
+			}, metav1.CreateOptions{})
+			return err
+		})
+	}()
+	code, out := person(t, nil, "", args...)
+	if err := <-came; err != nil {
+		t.Fatal(err)
+	}
+	if now := nodeNow(t, n.Name); code != cli.ExitRefused || now == nil || !now.Spec.Unschedulable || !strings.Contains(out, ns+"/came came to node") {
+		t.Errorf("exit %d, %v", code, now)
+	}
+	if err := cluster.Client().CoreV1().Pods(ns).Delete(t.Context(), slow.Name, metav1.DeleteOptions{GracePeriodSeconds: new(int64)}); err != nil { // its kubelet does that
+		t.Fatal(err)
+	}
+	// The next run shows it, and takes it along.
+	if code, out = person(t, nil, "", args...); code != cli.ExitDone || nodeNow(t, n.Name) != nil || !strings.Contains(out, ns+"/came") {
+		t.Errorf("the second run: exit %d", code)
 	}
 }
