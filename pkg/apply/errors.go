@@ -30,7 +30,7 @@ func (e *Blocked) Error() string {
 	if !e.Ref.IsZero() {
 		what = e.Ref.String()
 	}
-	return fmt.Sprintf("%s: a guard forbids it: %s", what, strings.Join(says, "; "))
+	return fmt.Sprintf("%s: a guard forbids it: %s", what, strings.TrimSuffix(strings.Join(says, "; "), "."))
 }
 
 // Lacking says that rights are missing.

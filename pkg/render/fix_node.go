@@ -257,7 +257,8 @@ func (f *fixPage) nodeOutcomes(indent, first, last int) {
 		if i == rowsOfPods && !f.o.wide() {
 			break
 		}
-		f.para(indent, indent+2, text(f.doc.Plan.Acts[k].Target.String()+": "+boundMiddle(o.Text, f.bound())))
+		name := f.doc.Plan.Acts[k].Target.String() + ": "
+		f.para(indent, indent+2, text(name+boundMiddle(strings.TrimPrefix(o.Text, name), f.bound()))) // some words begin with it
 	}
 	if f.ran() {
 		return
