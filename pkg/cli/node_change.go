@@ -525,6 +525,9 @@ func (n *nodeRun) after(ctx context.Context, c *change) {
 		c.doc.Next = append(c.doc.Next,
 			fmt.Sprintf("kubectl stuck node %s --wait --restore%s", n.name, journalFlag(c.flags.journal)))
 	case n.flags.drain:
+		if status[remedy.DeleteNode] != remedy.Open {
+			c.doc.Node.Host = nil // they are for a machine whose Node object is gone
+		}
 		if done(remedy.Cordon) || n.first.Node != nil && n.first.Node.Spec.Unschedulable {
 			c.doc.Notes = append(c.doc.Notes, fmt.Sprintf("The Node object of %s is still there, and cordoned. Run the same command again to go on; `kubectl stuck undo %s` lets pods onto it again.", n.name, c.doc.Run))
 		}

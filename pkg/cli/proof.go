@@ -63,7 +63,11 @@ func (c *change) prove(ctx context.Context, j *journal.Run, before []remedy.Befo
 	}
 	if ctx.Err() != nil {
 		c.interrupted = true
-		c.doc.Notes = append(c.doc.Notes, "Interrupted while waiting for the proof. What was changed stays changed.")
+		text := "Interrupted while waiting for the proof. What was changed stays changed."
+		if c.doc.Status != remedy.Done {
+			text = "Interrupted before all was done. What was changed stays changed."
+		}
+		c.doc.Notes = append(c.doc.Notes, text)
 	}
 }
 

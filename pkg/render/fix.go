@@ -211,6 +211,9 @@ func (f *fixPage) verdict() (st style, verdict, rest string) {
 	case remedy.Error:
 		return red, "FAILED", rest
 	case remedy.Skipped:
+		if f.changed() {
+			return yellow, "NOT FINISHED", rest
+		}
 		return yellow, "NOT TRIED", rest
 	case "":
 		if len(doc.DryRun) > 0 {

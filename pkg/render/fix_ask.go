@@ -129,7 +129,7 @@ func (p *page) evictions(acts []remedy.Act) {
 // asked is one object in a question: what is done to it, and what is lost.
 func (p *page) asked(a remedy.Act, alone bool) {
 	object := []span{styled(bold, a.Target.String())}
-	if a.Node != "" {
+	if a.Node != "" && a.Target.Kind != snapshot.Node {
 		object = append(object, text(" on node "+a.Node))
 	}
 	if o := owner(a.Owner); o != none {

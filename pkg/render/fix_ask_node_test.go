@@ -7,6 +7,7 @@ import (
 
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/diagnose"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/remedy"
+	"github.com/kubectl-stuck/kubectl-stuck/pkg/report"
 	"github.com/kubectl-stuck/kubectl-stuck/pkg/snapshot"
 )
 
@@ -38,5 +39,33 @@ func TestTheDeletionOfANodeIsInTheQuestion(t *testing.T) {
 	}
 	if lines := strings.Count(q, "\n"); lines > 30 || word != Yes {
 		t.Errorf("%d lines, %q:\n%s", lines, word, q)
+	}
+}
+
+// TestWhatWasNotDoneCostsNothing holds what is said of a drain that was interrupted before the Node object was deleted.
+func TestWhatWasNotDoneCostsNothing(t *testing.T) {
+	node := snapshot.Ref{Kind: snapshot.Node, Name: "worker-3", UID: "n"}
+	pod := snapshot.Ref{Kind: snapshot.Pod, Namespace: "shop", Name: "web-0", UID: "p"}
+	doc := &report.Fix{
+		Kind: report.KindFix, Status: remedy.Skipped, Run: "20260301-100000-aaaaaa",
+		Node: &report.NodeFix{Name: "worker-3"},
+		Plan: &remedy.Plan{Acts: []remedy.Act{
+			{Target: pod, Node: "worker-3", Remedies: []remedy.ID{remedy.EvictPod}, Risk: diagnose.RiskHigh, Steps: []remedy.Step{{What: "evict pod shop/web-0"}}, Loses: []string{"what it keeps in emptyDir tmp"}},
+			{Target: node, Node: "worker-3", Remedies: []remedy.ID{remedy.DeleteNode}, Risk: diagnose.RiskHigh, Steps: []remedy.Step{{What: "delete the Node object of worker-3"}}, Loses: []string{"the labels of the Node object"}},
+		}},
+		Outcomes: []remedy.Outcome{{Act: 0, Status: remedy.Done}, {Act: 1, Status: remedy.Skipped}},
+	}
+	var b strings.Builder
+	if err := Fix(&b, doc, Options{Format: Table, Width: 100}); err != nil {
+		t.Fatal(err)
+	}
+	out := b.String()
+	if !strings.Contains(out, "NOT FINISHED") || !strings.Contains(out, "1 of 2 done") || !strings.Contains(out, "lost: what it keeps in emptyDir tmp") || strings.Contains(out, "lost: the labels") || strings.Contains(out, "on node worker-3") {
+		t.Error(out)
+	}
+	doc.Outcomes[1].Status = remedy.Open
+	b.Reset()
+	if err := Fix(&b, doc, Options{Format: Table, Width: 100}); err != nil || !strings.Contains(b.String(), "lost: the labels") {
+		t.Errorf("what may have been done may cost something: %v\n%s", err, b.String())
 	}
 }

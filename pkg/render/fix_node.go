@@ -177,7 +177,11 @@ func (f *fixPage) nodePlan(plan *remedy.Plan) {
 		if last > i {
 			what = fmt.Sprintf("evict %d pods, one after the other as their disruption budgets allow, and give them time to stop", last-i+1)
 		}
-		f.para(2, 2+len(head), text(head), styled(bold, what), text(" · "), styled(riskStyle(act.Risk), riskWords(act.Risk)))
+		risk := act.Risk
+		for _, a := range plan.Acts[i : last+1] {
+			risk = remedy.Worse(risk, a.Risk)
+		}
+		f.para(2, 2+len(head), text(head), styled(bold, what), text(" · "), styled(riskStyle(risk), riskWords(risk)))
 		f.nodeOutcomes(2+len(head), i, last)
 		for k := i; k <= last; k++ {
 			for _, s := range plan.Acts[k].Steps {
@@ -194,7 +198,10 @@ func (f *fixPage) nodePlan(plan *remedy.Plan) {
 		i = last
 	}
 	var lost []string
-	for _, a := range plan.Acts {
+	for n, a := range plan.Acts {
+		if end := f.ended(n, a); f.ran() && end != remedy.Done && end != remedy.Open {
+			continue // what was not done costs nothing
+		}
 		for _, l := range a.Loses {
 			if !slices.Contains(lost, l) {
 				lost = append(lost, l)

@@ -61,7 +61,7 @@ func clusterWords(c remedy.Cluster) string {
 
 func (f *fixPage) act(n int, act remedy.Act) {
 	head := []span{text("to " + act.Target.String())}
-	if act.Node != "" {
+	if act.Node != "" && act.Target.Kind != snapshot.Node {
 		head = append(head, text(" on node "+act.Node))
 	}
 	head = append(head, text(" · "), styled(riskStyle(act.Risk), riskWords(act.Risk)))
